@@ -1,0 +1,115 @@
+import * as z from 'zod';
+
+/** The API group, also the prefix of every label and annotation that Signalbox writes. */
+export const GROUP = 'signalbox.dev';
+export const VERSION = 'v1alpha1';
+export const API_VERSION = `${GROUP}/${VERSION}`;
+
+/** A CEL validation rule as the API server evaluates it, carried into the CRD as x-kubernetes-validations. */
+export interface Rule {
+  rule: string;
+  message?: string;
+  messageExpression?: string;
+  fieldPath?: string;
+  reason?: 'FieldValueInvalid' | 'FieldValueForbidden' | 'FieldValueRequired' | 'FieldValueDuplicate';
+}
+
+/** Attaches rules that the API server checks at `kubectl apply`. */
+export const rules = (...list: Rule[]) => ({ 'x-kubernetes-validations': list });
+
+/** A list that the API server keeps unique by `name`, and merges by it under server-side apply. */
+export const byName = { 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'] };
+
+/** The name of a step or a param: a DNS label, so that it can be part of a Job's name and of a label. */
+export const name = (what: string) =>
+  z
+    .string()
+    .max(63)
+    .meta({
+      description: `Name of the ${what}: lower-case letters, digits and '-', at most 63 characters.`,
+      ...rules({
+        rule: "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
+        message:
+          "must consist of lower-case letters, digits and '-', and start and end with a letter or digit",
+      }),
+    });
+
+/** The name of another object in the same namespace. */
+export const objectName = (what: string) =>
+  z
+    .string()
+    .min(1)
+    .max(253)
+    .meta({ description: `Name of the ${what}, in the same namespace.` });
+
+/**
+ * A span of time in Go's notation, restricted to h, m, s and ms: `90s`, `1h30m`, `250ms`.
+ * {@link parseDuration} turns it into milliseconds.
+ */
+export const duration = (description: string) =>
+  z
+    .string()
+    .max(16)
+    .meta({
+      description: `${description} A duration such as 30s, 5m or 1h30m.`,
+      ...rules({
+        rule: "self.matches('^([0-9]+(ms|s|m|h))+$')",
+        message: 'must be a duration such as 30s, 5m or 1h30m (units h, m, s, ms)',
+      }),
+    });
+
+/** A CEL expression of at most 1 KiB. */
+export const expression = (description: string) =>
+  z
+    .string()
+    .min(1)
+    .max(1024)
+    .meta({ description: `${description} A CEL expression.` });
+
+/** A string, number or boolean. */
+export const scalar = z.union([z.string().max(4096), z.number(), z.boolean()]);
+export type Scalar = z.infer<typeof scalar>;
+
+/** RFC 3339, in UTC, to the millisecond. */
+export const time = (description: string) => z.iso.datetime().meta({ description });
+
+/** A condition as `metav1.Condition` defines it. */
+export const condition = z
+  .strictObject({
+    type: z.string().max(63).meta({ description: 'Type of the condition.' }),
+    status: z.enum(['True', 'False', 'Unknown']).meta({ description: 'True, False or Unknown.' }),
+    reason: z.string().max(128).meta({ description: 'Why, as one CamelCase word for machines.' }),
+    message: z.string().max(4096).meta({ description: 'Why, as a sentence for people.' }),
+    observedGeneration: z
+      .int()
+      .optional()
+      .meta({ description: 'The metadata.generation that this was judged on.' }),
+    lastTransitionTime: time('When the status last changed.'),
+  })
+  .meta({ description: 'One aspect of the state, in the form that kubectl wait understands.' });
+export type Condition = z.infer<typeof condition>;
+
+export const conditions = z
+  .array(condition)
+  .max(8)
+  .meta({
+    description: 'Conditions, in the form that kubectl wait understands.',
+    'x-kubernetes-list-type': 'map',
+    'x-kubernetes-list-map-keys': ['type'],
+  });
+
+const UNITS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+/**
+ * Milliseconds of a duration such as `1h30m`.
+ * @throws {RangeError} when the text is no duration; the API server's rule keeps such text out.
+ */
+export function parseDuration(text: string): number {
+  if (!/^([0-9]+(ms|s|m|h))+$/.test(text)) {
+    throw new RangeError(`"${text}" is not a duration such as 30s, 5m or 1h30m`);
+  }
+  return [...text.matchAll(/([0-9]+)(ms|s|m|h)/g)].reduce(
+    (sum, [, count, unit]) => sum + Number(count) * (UNITS[unit ?? ''] ?? 0),
+    0,
+  );
+}

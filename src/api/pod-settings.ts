@@ -1,0 +1,75 @@
+import * as z from 'zod';
+import { duration, objectName, rules } from './common.ts';
+
+const quantity = z
+  .string()
+  .max(32)
+  .meta({
+    description: 'A Kubernetes quantity such as 250m, 2 or 512Mi.',
+    ...rules({ rule: 'isQuantity(self)', message: 'must be a quantity such as 250m, 2 or 512Mi' }),
+  });
+
+const resourceName = z.string().min(1).max(253);
+const resourceList = (description: string) =>
+  z.record(resourceName, quantity).meta({ description, maxProperties: 16 });
+
+const toleration = z
+  .strictObject({
+    key: z
+      .string()
+      .max(253)
+      .optional()
+      .meta({ description: 'Taint key; empty with operator Exists matches every taint.' }),
+    operator: z
+      .enum(['Exists', 'Equal'])
+      .optional()
+      .meta({ description: 'How key and value relate. Default Equal.' }),
+    value: z.string().max(63).optional().meta({ description: 'Taint value, with operator Equal.' }),
+    effect: z
+      .enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute'])
+      .optional()
+      .meta({ description: 'Taint effect; empty matches every effect.' }),
+    tolerationSeconds: z
+      .int()
+      .min(0)
+      .optional()
+      .meta({ description: 'How long a NoExecute taint is tolerated, in seconds.' }),
+  })
+  .meta({ description: 'A taint that the pod may run beside.' });
+
+/** The settings of a step's pod that a workflow may choose; everything else about the pod is the operator's. */
+export const podSettings = z.strictObject({
+  serviceAccountName: objectName('service account whose token the pod gets').optional().meta({
+    description:
+      'Service account that the pod runs as, with its API token mounted. Without it the pod has no Kubernetes API token.',
+  }),
+  resources: z
+    .strictObject({
+      requests: resourceList('What the pod is guaranteed.').optional(),
+      limits: resourceList('What the pod may use at most.').optional(),
+    })
+    .optional()
+    .meta({ description: 'CPU, memory and other resources of the main container.' }),
+  nodeSelector: z
+    .record(z.string().max(317), z.string().max(63))
+    .optional()
+    .meta({ description: 'Labels that a node must have to run the pod.', maxProperties: 16 }),
+  tolerations: z
+    .array(toleration)
+    .max(16)
+    .optional()
+    .meta({ description: 'Taints that the pod may run beside.' }),
+  imagePullSecrets: z
+    .array(
+      z
+        .strictObject({ name: objectName('Secret') })
+        .meta({ description: 'A Secret of type kubernetes.io/dockerconfigjson.' }),
+    )
+    .max(8)
+    .optional()
+    .meta({ description: 'Secrets to pull the image with.' }),
+  pendingTimeout: duration(
+    'How long the pod may wait to start (for a node, an image, a Secret, quota) before the step fails. Default 5m.',
+  ).optional(),
+});
+export type PodSettings = z.infer<typeof podSettings>;

@@ -1,0 +1,151 @@
+import type { ObjectMeta } from 'kubernetes-types/meta/v1.d.ts';
+import type * as z from 'zod';
+import { API_VERSION, GROUP, VERSION } from './common.ts';
+import { type WorkflowSpec, type WorkflowStatus, workflowSpec, workflowStatus } from './workflow.ts';
+import {
+  type WorkflowRunSpec,
+  type WorkflowRunStatus,
+  workflowRunSpec,
+  workflowRunStatus,
+} from './workflow-run.ts';
+
+/** A pipeline that people write. */
+export interface Workflow {
+  apiVersion: typeof API_VERSION;
+  kind: 'Workflow';
+  metadata: ObjectMeta;
+  spec: WorkflowSpec;
+  status?: WorkflowStatus;
+}
+
+/** One execution of a Workflow. */
+export interface WorkflowRun {
+  apiVersion: typeof API_VERSION;
+  kind: 'WorkflowRun';
+  metadata: ObjectMeta;
+  spec: WorkflowRunSpec;
+  status?: WorkflowRunStatus;
+}
+
+/** A printer column of kubectl get. */
+export interface Column {
+  name: string;
+  type: 'string' | 'integer' | 'date';
+  jsonPath: string;
+  description: string;
+  /** Shown with -o wide only. */
+  wide?: true;
+}
+
+/** A custom resource: everything that its CRD is generated from. */
+export interface CustomResource {
+  kind: string;
+  plural: string;
+  shortName: string;
+  description: string;
+  spec: z.ZodType;
+  status: z.ZodType;
+  columns: Column[];
+}
+
+export const resources: CustomResource[] = [
+  {
+    kind: 'Workflow',
+    plural: 'workflows',
+    shortName: 'wfl',
+    description: 'A Workflow is a pipeline of steps. Each execution of it is a WorkflowRun.',
+    spec: workflowSpec,
+    status: workflowStatus,
+    columns: [
+      { name: 'Status', type: 'string', jsonPath: '.spec.state', description: 'Active, Paused or Draft.' },
+      {
+        name: 'Ready',
+        type: 'string',
+        jsonPath: '.status.conditions[?(@.type=="Ready")].status',
+        description: 'Whether the workflow can run.',
+        wide: true,
+      },
+      {
+        name: 'Triggers',
+        type: 'string',
+        jsonPath: '.status.triggers',
+        description: 'What starts the workflow.',
+      },
+      {
+        name: 'Last Run',
+        type: 'date',
+        jsonPath: '.status.lastRun.startedAt',
+        description: 'When the last run started.',
+      },
+      {
+        name: 'Result',
+        type: 'string',
+        jsonPath: '.status.lastResult',
+        description: 'How the last finished run ended.',
+      },
+      {
+        name: 'Next Run',
+        type: 'date',
+        jsonPath: '.status.nextRun',
+        description: 'When the next scheduled run starts.',
+      },
+      {
+        name: 'Age',
+        type: 'date',
+        jsonPath: '.metadata.creationTimestamp',
+        description: 'Time since creation.',
+      },
+    ],
+  },
+  {
+    kind: 'WorkflowRun',
+    plural: 'workflowruns',
+    shortName: 'wfr',
+    description: 'A WorkflowRun is one execution of a Workflow.',
+    spec: workflowRunSpec,
+    status: workflowRunStatus,
+    columns: [
+      { name: 'Workflow', type: 'string', jsonPath: '.spec.workflowRef.name', description: 'The workflow.' },
+      { name: 'Status', type: 'string', jsonPath: '.status.phase', description: 'Where the run stands.' },
+      {
+        name: 'Progress',
+        type: 'string',
+        jsonPath: '.status.progress',
+        description: 'Steps that have ended, of all.',
+      },
+      {
+        name: 'Step',
+        type: 'string',
+        jsonPath: '.status.currentStep',
+        description: 'The steps that are running.',
+      },
+      {
+        name: 'Triggered By',
+        type: 'string',
+        jsonPath: '.spec.trigger.type',
+        description: 'What started the run.',
+      },
+      {
+        name: 'Duration',
+        type: 'string',
+        jsonPath: '.status.duration',
+        description: 'How long the run took.',
+      },
+      {
+        name: 'Age',
+        type: 'date',
+        jsonPath: '.metadata.creationTimestamp',
+        description: 'Time since creation.',
+      },
+      {
+        name: 'Reason',
+        type: 'string',
+        jsonPath: '.status.reason',
+        description: 'Why the run stands where it stands.',
+        wide: true,
+      },
+    ],
+  },
+];
+
+export { API_VERSION, GROUP, VERSION };

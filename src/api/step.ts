@@ -1,0 +1,143 @@
+import * as z from 'zod';
+import { duration, expression, name, objectName, rules } from './common.ts';
+import { podSettings } from './pod-settings.ts';
+
+const source = (language: string, command: string) =>
+  z
+    .string()
+    .min(1)
+    .max(65_536)
+    .optional()
+    .meta({
+      description: `Source in ${language}, run with ${command}. Taken literally: values reach it through env only.`,
+    });
+
+const variable = z.string().min(1).max(128);
+
+const secretKey = z
+  .strictObject({
+    name: objectName('Secret'),
+    key: z.string().min(1).max(253).meta({ description: 'Key in the Secret.' }),
+  })
+  .meta({ description: 'One key of a Secret in the namespace of the run.' });
+
+const variableNames = rules({
+  rule: "self.all(k, k.matches('^[A-Za-z_][A-Za-z0-9_]*$') && !k.startsWith('SIGNALBOX_'))",
+  message: "names must be letters, digits and '_', not start with a digit, and not start with SIGNALBOX_",
+});
+
+/** Runs a program in a container. */
+export const scriptStep = z
+  .strictObject({
+    bash: source('Bash', 'bash -euo pipefail -c'),
+    python: source('Python 3', 'python3 -c'),
+    node: source('JavaScript', 'node -e'),
+    image: z.string().min(1).max(512).optional().meta({
+      description:
+        'Image to run in, with the interpreter on its PATH. Default: the script image of the operator.',
+    }),
+    env: z
+      .record(variable, z.string().max(4096))
+      .optional()
+      .meta({
+        description:
+          'Environment variables. ${{ expression }} in a value is replaced, for example ${{ params.region }} or ${{ steps.build.outputs.version }}.',
+        maxProperties: 64,
+        ...variableNames,
+      }),
+    secrets: z
+      .record(variable, secretKey)
+      .optional()
+      .meta({
+        description:
+          'Environment variables whose values come from Secrets. The kubelet reads them, the operator never does.',
+        maxProperties: 64,
+        ...variableNames,
+      }),
+  })
+  .meta({
+    description:
+      'Runs a script in a container. Outputs are written to the file $SIGNALBOX_OUTPUT as key=value lines or as one JSON object, at most 4 KiB.',
+    ...rules({
+      rule: '[has(self.bash), has(self.python), has(self.node)].filter(x, x).size() == 1',
+      message: 'exactly one of bash, python and node must be set',
+    }),
+  });
+export type ScriptStep = z.infer<typeof scriptStep>;
+
+const backoff = z
+  .strictObject({
+    initial: duration('Wait before the second attempt. Default 10s.').optional(),
+    factor: z
+      .int()
+      .min(1)
+      .max(10)
+      .optional()
+      .meta({ description: 'What each further wait is multiplied by. Default 2.' }),
+    max: duration('Longest wait. Default 5m.').optional(),
+  })
+  .meta({ description: 'How long to wait between attempts.' });
+
+const retry = z
+  .strictObject({
+    limit: z
+      .int()
+      .min(0)
+      .max(20)
+      .meta({ description: 'How many further attempts follow a failed first one.' }),
+    backoff: backoff.optional(),
+  })
+  .meta({ description: 'Tries a failed step again, each attempt as a new Job.' });
+export type Retry = z.infer<typeof retry>;
+
+const common = {
+  name: name('step'),
+  when: expression(
+    'Runs the step only if true; otherwise it is Skipped and those after it go on.',
+  ).optional(),
+  timeout: duration('How long one attempt may run before it is stopped and fails. Default 1h.').optional(),
+  retry: retry.optional(),
+  continueOnError: z.boolean().optional().meta({
+    description: 'Counts a failure of this step as success: it is shown as Failed, and the run goes on.',
+  }),
+  pod: podSettings
+    .optional()
+    .meta({ description: 'Settings of the pod; each one set here replaces that of podDefaults.' }),
+  script: scriptStep.optional(),
+};
+
+/** The members of a step of which exactly one is set: what the step does. */
+export const STEP_TYPES = ['script'] as const;
+export type StepTypeName = (typeof STEP_TYPES)[number];
+
+const exactlyOneType = {
+  rule: `[${STEP_TYPES.map((type) => `has(self.${type})`).join(', ')}].filter(x, x).size() == 1`,
+  message: `exactly one of ${STEP_TYPES.join(', ')} must be set: it says what the step does`,
+};
+
+/** A step of the main graph. */
+export const step = z
+  .strictObject({
+    ...common,
+    dependsOn: z
+      .array(z.string().max(63).meta({ description: 'Name of a step.' }))
+      .max(64)
+      .optional()
+      .meta({
+        description:
+          'Steps that must have ended before this one starts. Omitted: the step before it in the list. []: none, it starts at once.',
+        'x-kubernetes-list-type': 'set',
+      }),
+    runIf: z.enum(['Success', 'Failure', 'Always']).optional().meta({
+      description:
+        'Success (default): runs if nothing before it failed. Failure: runs if something before it failed. Always: runs in any case.',
+    }),
+  })
+  .meta({ description: 'One step of the pipeline.', ...rules(exactlyOneType) });
+export type Step = z.infer<typeof step>;
+
+/** A step that runs at the end of every run. */
+export const finallyStep = z
+  .strictObject(common)
+  .meta({ description: 'One step that always runs at the end.', ...rules(exactlyOneType) });
+export type FinallyStep = z.infer<typeof finallyStep>;

@@ -1,0 +1,129 @@
+import * as z from 'zod';
+import { byName, conditions, duration, rules, scalar, time } from './common.ts';
+import { podSettings } from './pod-settings.ts';
+import { finallyStep, step } from './step.ts';
+
+const param = z
+  .strictObject({
+    name: z
+      .string()
+      .max(63)
+      .meta({
+        description: 'Name of the parameter, read in expressions as params.<name>.',
+        ...rules({
+          rule: "self.matches('^[A-Za-z_][A-Za-z0-9_]*$')",
+          message:
+            "must consist of letters, digits and '_', and not start with a digit, so that params.<name> can be written",
+        }),
+      }),
+    type: z
+      .enum(['string', 'number', 'boolean'])
+      .default('string')
+      .meta({ description: 'Type of the value.' }),
+    description: z
+      .string()
+      .max(1024)
+      .optional()
+      .meta({ description: 'What the parameter means, for those who start a run.' }),
+    required: z.boolean().optional().meta({ description: 'Refuses a run that gives no value.' }),
+    default: scalar.optional().meta({ description: 'Value when a run gives none.' }),
+    enum: z.array(scalar).min(1).max(64).optional().meta({ description: 'The only values allowed.' }),
+    pattern: z
+      .string()
+      .max(256)
+      .optional()
+      .meta({ description: 'Regular expression that the whole value of a string parameter must match.' }),
+  })
+  .meta({
+    description: 'A value that a run is started with.',
+    ...rules(
+      {
+        rule: '!(has(self.required) && self.required && has(self.default))',
+        message: 'a required parameter takes no default: remove one of the two',
+      },
+      {
+        rule: "!has(self.pattern) || !has(self.type) || self.type == 'string'",
+        message: 'pattern goes with type string only',
+        fieldPath: '.pattern',
+      },
+    ),
+  });
+export type Param = z.infer<typeof param>;
+
+const retention = z
+  .strictObject({
+    succeeded: z
+      .int()
+      .min(0)
+      .max(10_000)
+      .optional()
+      .meta({ description: 'How many Succeeded runs are kept. Default 100.' }),
+    failed: z
+      .int()
+      .min(0)
+      .max(10_000)
+      .optional()
+      .meta({ description: 'How many runs that ended otherwise are kept. Default 100.' }),
+    ttl: duration('How long a finished run is kept at most. Default: for ever.').optional(),
+  })
+  .meta({ description: 'Which finished runs are kept; older ones are deleted with their Jobs and pods.' });
+export type Retention = z.infer<typeof retention>;
+
+/** What a Workflow asks for. */
+export const workflowSpec = z
+  .strictObject({
+    state: z.enum(['Active', 'Paused', 'Draft']).default('Active').meta({
+      description: 'Active: triggers fire. Paused: runs are started by hand only. Draft: no run is started.',
+    }),
+    params: z
+      .array(param)
+      .max(64)
+      .optional()
+      .meta({ description: 'Values that a run is started with.', ...byName }),
+    steps: z
+      .array(step)
+      .min(1)
+      .max(500)
+      .meta({
+        description: 'What a run does. A plain list is a pipeline: each step waits for the one before it.',
+        ...byName,
+      }),
+    finally: z
+      .array(finallyStep)
+      .max(64)
+      .optional()
+      .meta({
+        description:
+          'Steps that run one after the other at the end of every run, also after failure or timeout.',
+        ...byName,
+      }),
+    timeout: duration(
+      'How long a run may take before its steps are stopped. Default: no limit but those of its steps.',
+    ).optional(),
+    retention: retention.optional(),
+    podDefaults: podSettings.optional().meta({ description: 'Settings of the pods of all steps.' }),
+  })
+  .meta({ description: 'What the workflow does, and how it is started.' });
+export type WorkflowSpec = z.infer<typeof workflowSpec>;
+
+/** What Signalbox reports about a Workflow. */
+export const workflowStatus = z
+  .strictObject({
+    observedGeneration: z
+      .int()
+      .optional()
+      .meta({ description: 'The metadata.generation that this status was judged on.' }),
+    conditions: conditions.optional(),
+    triggers: z.string().max(256).optional().meta({ description: 'What starts the workflow.' }),
+    active: z.int().optional().meta({ description: 'How many of its runs have not ended.' }),
+    lastRun: z
+      .strictObject({
+        name: z.string().max(253).meta({ description: 'Name of the WorkflowRun.' }),
+        startedAt: time('When it started.'),
+      })
+      .optional()
+      .meta({ description: 'The run that started last.' }),
+    lastResult: z.string().max(32).optional().meta({ description: 'Phase of the run that ended last.' }),
+  })
+  .meta({ description: 'What is known about the workflow.' });
+export type WorkflowStatus = z.infer<typeof workflowStatus>;
