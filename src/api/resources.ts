@@ -57,13 +57,11 @@ export const resources: CustomResource[] = [
     spec: workflowSpec,
     status: workflowStatus,
     columns: [
-      { name: 'Status', type: 'string', jsonPath: '.spec.state', description: 'Active, Paused or Draft.' },
       {
-        name: 'Ready',
+        name: 'Status',
         type: 'string',
-        jsonPath: '.status.conditions[?(@.type=="Ready")].status',
-        description: 'Whether the workflow can run.',
-        wide: true,
+        jsonPath: '.status.conditions[?(@.type=="Ready")].reason',
+        description: 'Active, Paused or Draft, or why the workflow can not run.',
       },
       {
         name: 'Triggers',
