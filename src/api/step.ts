@@ -29,7 +29,7 @@ const variableNames = rules({
 /** Runs a program in a container. */
 export const scriptStep = z
   .strictObject({
-    bash: source('Bash', 'bash -euo pipefail -c'),
+    bash: source('Bash', 'bash -eo pipefail -c'),
     python: source('Python 3', 'python3 -c'),
     node: source('JavaScript', 'node -e'),
     image: z.string().min(1).max(512).optional().meta({

@@ -38,7 +38,7 @@ const param = z
     description: 'A value that a run is started with.',
     ...rules(
       {
-        rule: '!(has(self.required) && self.required && has(self.default))',
+        rule: '!(has(self.required) && self.required && has(dyn(self).default))',
         message: 'a required parameter takes no default: remove one of the two',
       },
       {
