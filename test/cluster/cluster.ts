@@ -1,0 +1,186 @@
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { isDeepStrictEqual } from 'node:util';
+import path from 'node:path';
+import { get } from './api.ts';
+import { type Binaries, ensureBinaries } from './binaries.ts';
+import { cacheRoot, makeOnce } from './cache.ts';
+import { adminKubeconfig, makeCertificates, serverUrl } from './certificates.ts';
+import {
+  assertRunning,
+  type Component,
+  components,
+  componentsOf,
+  logOf,
+  processOf,
+  startComponent,
+  stopComponent,
+} from './components.ts';
+import { auditLog, certificate, type Site, writeControlPlaneFiles } from './control-plane.ts';
+import { withLock } from './lock.ts';
+import { assertPossible } from './requirements.ts';
+import { type Report, silent } from './report.ts';
+import {
+  addressesOf,
+  claimSlot,
+  type ClusterOptions,
+  type ClusterSettings,
+  clusterFolder,
+  releaseSlot,
+  toSettings,
+} from './settings.ts';
+import { waitFor } from './wait.ts';
+
+/** A cluster that is up, and how to reach it. */
+export interface Cluster {
+  readonly name: string;
+  /** Settings, certificates, data, logs (in `log/`). */
+  readonly folder: string;
+  /** Path of the admin's kubeconfig; `<folder>/certificates` also has ca.crt, admin.crt and admin.key. */
+  readonly kubeconfig: string;
+  /** URL of the API server. */
+  readonly server: string;
+  /** Paths of the programs that people use. */
+  readonly kubectl: string;
+  readonly helm: string;
+  /** One JSON object (audit.k8s.io/v1 Event) a line, when the cluster was made with `audit`. */
+  readonly auditLog: string;
+}
+
+/** What is kept of a cluster: enough to start it again. */
+interface Record {
+  readonly slot: number;
+  readonly settings: ClusterSettings;
+}
+
+const lockLimit = 5 * 60_000;
+const readyLimit = 60_000;
+
+/** Makes a cluster, or completes one that lost some or all of its processes; one that is whole is left as it is. */
+export async function up(options: ClusterOptions = {}, report: Report = silent): Promise<Cluster> {
+  const settings = toSettings(options);
+  await assertPossible(settings.controlPlane);
+  const binaries = await ensureBinaries(report);
+  return underLock(settings.name, async () => {
+    const site = await settle(settings, binaries);
+    const done = report('starting the control plane');
+    for (const component of ['etcd', 'kube-apiserver'] as const) await startComponent(site, component);
+    await apiServerReady(site);
+    for (const component of componentsOf(settings)) await startComponent(site, component);
+    await controllersReady(site);
+    done();
+    return describe(site, binaries);
+  });
+}
+
+/** Ends a cluster and removes all that it left on this machine. One that isn't there is fine. */
+export async function down(name = 'signalbox'): Promise<void> {
+  await underLock(name, async () => {
+    const folder = clusterFolder(name);
+    const record = await readRecord(folder);
+    for (const component of components.toReversed()) await stopComponent(folder, component, 'SIGKILL');
+    await rm(folder, { recursive: true, force: true });
+    if (record) await releaseSlot(record.slot);
+  });
+}
+
+/** A table for people: each part, its process, and its log. */
+export async function status(name = 'signalbox'): Promise<string> {
+  const folder = clusterFolder(name);
+  const record = await readRecord(folder);
+  if (!record) return `There is no cluster "${name}".\n`;
+  const parts = componentsOf(record.settings);
+  const lines = parts.map(async (component) => {
+    const running = await processOf(folder, component);
+    return `${component.padEnd(26)}${(running ? `process ${running.pid}` : 'stopped').padEnd(18)}${logOf(folder, component)}\n`;
+  });
+  return (await Promise.all(lines)).join('');
+}
+
+/** Stops one part of a running cluster, so that a test sees what happens without it. */
+export async function stop(
+  cluster: Cluster,
+  component: Component,
+  signal: NodeJS.Signals = 'SIGTERM',
+): Promise<void> {
+  await stopComponent(cluster.folder, component, signal);
+}
+
+/** Starts a stopped part again, with the data and on the port that it had; the API server is ready when this returns. */
+export async function start(cluster: Cluster, component: Component): Promise<void> {
+  const record = await readRecord(cluster.folder);
+  if (!record) throw new Error(`There is no cluster "${cluster.name}".`);
+  const site = siteOf(record, await ensureBinaries(silent));
+  await startComponent(site, component);
+  if (component === 'kube-apiserver') await apiServerReady(site);
+}
+
+async function underLock<T>(name: string, work: () => Promise<T>): Promise<T> {
+  return withLock(path.join(cacheRoot, 'clusters', `${name}.lock`), lockLimit, work);
+}
+
+/** Gives the cluster its folder with all files that its parts read. */
+async function settle(settings: ClusterSettings, binaries: Binaries): Promise<Site> {
+  const folder = clusterFolder(settings.name);
+  const record = (await readRecord(folder)) ?? (await newRecord(folder, settings));
+  if (!isDeepStrictEqual(record.settings, settings)) {
+    const text = JSON.stringify(record.settings);
+    throw new Error(`Cluster "${settings.name}" exists with other settings: ${text}. \`down\` it first.`);
+  }
+  const site = siteOf(record, binaries);
+  await makeOnce(certificate(site, ''), (path) => makeCertificates(path, settings.name, site.addresses));
+  await writeControlPlaneFiles(site);
+  return site;
+}
+
+async function newRecord(folder: string, settings: ClusterSettings): Promise<Record> {
+  return withLock(path.join(cacheRoot, 'slots.lock'), lockLimit, async () => {
+    await rm(folder, { recursive: true, force: true });
+    await mkdir(folder, { recursive: true });
+    const record: Record = { slot: await claimSlot(settings.name), settings };
+    await writeFile(path.join(folder, 'cluster.json'), JSON.stringify(record));
+    return record;
+  });
+}
+
+async function readRecord(folder: string): Promise<Record | undefined> {
+  const file = path.join(folder, 'cluster.json');
+  return existsSync(file) ? JSON.parse(await readFile(file, 'utf8')) : undefined;
+}
+
+function siteOf({ slot, settings }: Record, { kube }: Binaries): Site {
+  return {
+    folder: clusterFolder(settings.name),
+    settings,
+    addresses: addressesOf(slot, settings.controlPlane),
+    kube,
+  };
+}
+
+function describe(site: Site, { kubectl, helm }: Binaries): Cluster {
+  return {
+    name: site.settings.name,
+    folder: site.folder,
+    kubeconfig: adminKubeconfig(site.folder),
+    server: serverUrl(site.addresses),
+    kubectl,
+    helm,
+    auditLog: auditLog(site),
+  };
+}
+
+async function apiServerReady(site: Site): Promise<void> {
+  await waitFor('the API server to be ready', readyLimit, async () => {
+    await assertRunning(site.folder, 'etcd');
+    await assertRunning(site.folder, 'kube-apiserver');
+    return get(site.folder, serverUrl(site.addresses), '/readyz');
+  });
+}
+
+/** Controllers work once the account exists that pods of the default namespace run as. */
+async function controllersReady(site: Site): Promise<void> {
+  await waitFor('the controllers to be ready', readyLimit, async () => {
+    await assertRunning(site.folder, 'kube-controller-manager');
+    return get(site.folder, serverUrl(site.addresses), '/api/v1/namespaces/default/serviceaccounts/default');
+  });
+}
