@@ -48,9 +48,14 @@ export interface Result {
 
 /** What can be seen in the cluster of the current attempt of a step. */
 export type Observation =
-  /** Nothing of it is there. */
-  | { state: 'Absent' }
-  /** It was started and has not begun to run, for the reason given. */
+  /**
+   * Nothing of it is there. `blocked` says why the last start failed, for example QuotaExceeded: it is shown like the
+   * reason of `Waiting`, the start is tried again, and `pendingTimeout` counts.
+   */
+  | { state: 'Absent'; blocked?: { reason: string; message: string } }
+  /** It was started and is on its way, with nothing worth telling; `pendingTimeout` counts. */
+  | { state: 'Starting' }
+  /** It was started and something keeps it from running, for example ImagePullBackOff; `pendingTimeout` counts. */
   | { state: 'Waiting'; reason: string; message: string }
   | { state: 'Running' }
   | { state: 'Ended'; result: Result };
