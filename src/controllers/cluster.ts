@@ -1,0 +1,110 @@
+import type { ControllerRevision } from 'kubernetes-types/apps/v1.d.ts';
+import type { Job } from 'kubernetes-types/batch/v1.d.ts';
+import type { Pod } from 'kubernetes-types/core/v1.d.ts';
+import { GROUP, VERSION } from '../api/common.ts';
+import type { Workflow, WorkflowRun } from '../api/resources.ts';
+import { createInformer, type Informer } from '../kube/informer.ts';
+import { type KubeObject, type ResourceClient, type ResourceType, resourceClient } from '../kube/resource.ts';
+import { type Indexer, keyOf } from '../kube/store.ts';
+import type { Transport } from '../kube/transport.ts';
+import { LABELS } from '../steps/labels.ts';
+import {
+  type JobView,
+  jobView,
+  type PodView,
+  podView,
+  type RevisionView,
+  type RunView,
+  revisionView,
+  runView,
+  type WorkflowView,
+  workflowView,
+} from './views.ts';
+
+const ofGroup =
+  (group: string, version: string) =>
+  (kind: string, plural: string): ResourceType => ({
+    group,
+    version,
+    kind,
+    plural,
+    namespaced: true,
+  });
+const own = ofGroup(GROUP, VERSION);
+
+const TYPES = {
+  workflows: own('Workflow', 'workflows'),
+  runs: own('WorkflowRun', 'workflowruns'),
+  jobs: ofGroup('batch', 'v1')('Job', 'jobs'),
+  pods: ofGroup('', 'v1')('Pod', 'pods'),
+  revisions: ofGroup('apps', 'v1')('ControllerRevision', 'controllerrevisions'),
+};
+
+/** One kind of object: how to write it, and what is known of it. */
+export interface Kind<T extends KubeObject, P, I extends string = never> {
+  client: ResourceClient<T>;
+  store: Informer<T, P, I>['store'];
+}
+
+/** Everything that the controllers read and write in the cluster. */
+export interface Cluster {
+  workflows: Kind<Workflow, WorkflowView>;
+  runs: Kind<WorkflowRun, RunView, 'workflow'>;
+  jobs: Kind<Job, JobView, 'run'>;
+  pods: Kind<Pod, PodView>;
+  revisions: Kind<ControllerRevision, RevisionView, 'workflow'>;
+  /** Watches until the signal is aborted. */
+  run(signal: AbortSignal): Promise<void>;
+  /** Resolves when everything has been read once. */
+  synced: Promise<void>;
+}
+
+export interface ClusterOptions {
+  transport: Transport;
+  /** The namespace to watch; all when absent. */
+  namespace?: string;
+  /** @returns milliseconds since the epoch */
+  now: () => number;
+  onError: (error: unknown, at: { resource: string; key?: string }) => void;
+}
+
+/** Makes clients and stores; nothing runs before `run`. */
+export function createCluster({ transport, namespace, now, onError }: ClusterOptions): Cluster {
+  const informers: Informer<never, never, never>[] = [];
+
+  function kind<T extends KubeObject, P, I extends string = never>(
+    type: ResourceType,
+    project: (raw: T) => P,
+    indexers: Record<I, Indexer<P>>,
+    labelSelector?: string,
+  ): Kind<T, P, I> {
+    const client = resourceClient<T>(transport, type);
+    const selection = { namespace, labelSelector };
+    const informer = createInformer<T, P, I>({ client, project, indexers, selection, onError });
+    informers.push(informer as unknown as Informer<never, never, never>);
+    return { client, store: informer.store };
+  }
+
+  const kinds = {
+    workflows: kind(TYPES.workflows, workflowView, {}),
+    runs: kind(TYPES.runs, runView, { workflow: (run: RunView) => [workflowKey(run)] }),
+    jobs: kind(TYPES.jobs, jobView, { run: (job: JobView) => [job.run.uid] }, LABELS.run),
+    pods: kind(TYPES.pods, (pod: Pod) => podView(pod, now()), {}, LABELS.run),
+    revisions: kind(
+      TYPES.revisions,
+      revisionView,
+      { workflow: (revision: RevisionView) => [keyOf({ ...revision, name: revision.workflow })] },
+      LABELS.workflow,
+    ),
+  };
+  return {
+    ...kinds,
+    run: async (signal) => void (await Promise.all(informers.map((informer) => informer.run(signal)))),
+    synced: Promise.all(informers.map((informer) => informer.synced)).then(() => {}),
+  };
+}
+
+/** Key of the workflow that a run is of. */
+export function workflowKey(run: RunView): string {
+  return keyOf({ namespace: run.namespace, name: run.spec.workflowRef.name });
+}

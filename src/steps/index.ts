@@ -1,0 +1,8 @@
+import type { StepTypeName } from '../api/step.ts';
+import { script } from './script.ts';
+import type { StepType } from './step-type.ts';
+
+/** Every type of step, by the member of a step that chooses it. */
+export const stepTypes: Record<StepTypeName, StepType> = { script };
+
+export type { Images } from './step-type.ts';

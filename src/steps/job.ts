@@ -1,0 +1,155 @@
+import type { Job } from 'kubernetes-types/batch/v1.d.ts';
+import type { Container, Pod, PodSpec, PodTemplateSpec } from 'kubernetes-types/core/v1.d.ts';
+import type { OwnerReference } from 'kubernetes-types/meta/v1.d.ts';
+import { API_VERSION, GROUP, parseDuration } from '../api/common.ts';
+import type { PodSettings } from '../api/pod-settings.ts';
+import type { FinallyStep, Step } from '../api/step.ts';
+import { LABELS, labelValue } from './labels.ts';
+import type { Program } from './step-type.ts';
+
+/** Value of a Job's `spec.managedBy`: the built-in Job controller leaves such Jobs alone. */
+export const MANAGED_BY = `${GROUP}/run-controller`;
+
+/** Name of the container that runs the step. */
+export const MAIN = 'main';
+
+export const DEFAULT_TIMEOUT = '1h';
+
+const OUTPUT_FILE = '/signalbox/output';
+const HOME = '/home/signalbox';
+const WORKSPACE = '/workspace';
+const UID = 65532;
+
+/** The run that a Job belongs to. */
+export interface Owner {
+  namespace: string;
+  name: string;
+  uid: string;
+  workflow: string;
+}
+
+/** One attempt of a step. */
+export interface AttemptSpec {
+  name: string;
+  step: Step | FinallyStep;
+  attempt: number;
+  program: Program;
+  podDefaults: PodSettings;
+}
+
+/** The Job of one attempt. The API server adds the selector labels to its pod template. */
+export function jobOf(owner: Owner, attempt: AttemptSpec): Job {
+  const labels = {
+    [LABELS.workflow]: labelValue(owner.workflow),
+    [LABELS.run]: labelValue(owner.name),
+    [LABELS.step]: attempt.step.name,
+    [LABELS.attempt]: String(attempt.attempt),
+  };
+  return {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: {
+      name: attempt.name,
+      namespace: owner.namespace,
+      labels,
+      ownerReferences: [runReference(owner)],
+    },
+    spec: {
+      managedBy: MANAGED_BY,
+      backoffLimit: 0,
+      completions: 1,
+      parallelism: 1,
+      template: templateOf(attempt, labels),
+    },
+  };
+}
+
+/**
+ * The one pod of a Job as the API server returned it, with the Job's name, so that creating it a second time is
+ * refused with AlreadyExists.
+ */
+export function podOf(job: Job): Pod {
+  const { name = '', namespace = '', uid = '' } = job.metadata ?? {};
+  const template = job.spec?.template;
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      name,
+      namespace,
+      ...(template?.metadata?.labels ? { labels: template.metadata.labels } : {}),
+      ownerReferences: [
+        { apiVersion: 'batch/v1', kind: 'Job', name, uid, controller: true, blockOwnerDeletion: true },
+      ],
+    },
+    ...(template?.spec ? { spec: template.spec } : {}),
+  };
+}
+
+function runReference(owner: Owner): OwnerReference {
+  return {
+    apiVersion: API_VERSION,
+    kind: 'WorkflowRun',
+    name: owner.name,
+    uid: owner.uid,
+    controller: true,
+    blockOwnerDeletion: true,
+  };
+}
+
+function templateOf(attempt: AttemptSpec, labels: Record<string, string>): PodTemplateSpec {
+  const settings = { ...attempt.podDefaults, ...attempt.step.pod };
+  return { metadata: { labels }, spec: podSpecOf(attempt, settings) };
+}
+
+function podSpecOf(attempt: AttemptSpec, settings: PodSettings): PodSpec {
+  return {
+    restartPolicy: 'Never',
+    activeDeadlineSeconds: Math.max(
+      1,
+      Math.ceil(parseDuration(attempt.step.timeout ?? DEFAULT_TIMEOUT) / 1000),
+    ),
+    automountServiceAccountToken: settings.serviceAccountName !== undefined,
+    enableServiceLinks: false,
+    securityContext: {
+      runAsNonRoot: true,
+      runAsUser: UID,
+      runAsGroup: UID,
+      fsGroup: UID,
+      seccompProfile: { type: 'RuntimeDefault' },
+    },
+    containers: [containerOf(attempt, settings)],
+    volumes: [
+      { name: 'home', emptyDir: {} },
+      { name: 'tmp', emptyDir: {} },
+      { name: 'workspace', emptyDir: {} },
+    ],
+    ...(settings.serviceAccountName ? { serviceAccountName: settings.serviceAccountName } : {}),
+    ...(settings.nodeSelector ? { nodeSelector: settings.nodeSelector } : {}),
+    ...(settings.tolerations ? { tolerations: settings.tolerations } : {}),
+    ...(settings.imagePullSecrets ? { imagePullSecrets: settings.imagePullSecrets } : {}),
+  } as PodSpec;
+}
+
+function containerOf({ program }: AttemptSpec, settings: PodSettings): Container {
+  return {
+    name: MAIN,
+    image: program.image,
+    command: program.command,
+    env: [{ name: 'HOME', value: HOME }, { name: 'SIGNALBOX_OUTPUT', value: OUTPUT_FILE }, ...program.env],
+    workingDir: WORKSPACE,
+    terminationMessagePath: OUTPUT_FILE,
+    terminationMessagePolicy: 'File',
+    ...(settings.resources ? { resources: settings.resources } : {}),
+    securityContext: {
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'] },
+    },
+    volumeMounts: [
+      { name: 'home', mountPath: HOME },
+      { name: 'tmp', mountPath: '/tmp' },
+      { name: 'workspace', mountPath: WORKSPACE },
+    ],
+  } as Container;
+}

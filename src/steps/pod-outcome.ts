@@ -1,0 +1,107 @@
+import type { ContainerStateTerminated, ContainerStatus, Pod } from 'kubernetes-types/core/v1.d.ts';
+import type { Observation, Result } from '../engine/model.ts';
+import { MAIN } from './job.ts';
+import { parseOutputs } from './outputs.ts';
+
+/** What a pod looks like for the outcome of a step: the part of it that is kept in memory. */
+export type PodView = Pick<Pod, 'metadata' | 'status'> & { spec?: { nodeName?: string } };
+
+/** Reasons of a waiting container that are no trouble: the kubelet is at work. */
+const STARTING = new Set(['ContainerCreating', 'PodInitializing']);
+
+/**
+ * What the pod of a Job tells about its step, from its status alone.
+ *
+ * @param now milliseconds since the epoch; used where the kubelet gave no time of the end
+ */
+export function observePod(pod: PodView, now: number): Observation {
+  const main = pod.status?.containerStatuses?.find((container) => container.name === MAIN);
+  const terminated = main?.state?.terminated;
+  if (terminated && !terminatedByNode(pod)) return { state: 'Ended', result: exited(terminated, now) };
+  if (pod.status?.phase === 'Failed') return { state: 'Ended', result: failedPod(pod, main, now) };
+  if (main?.state?.running) return { state: 'Running' };
+  return waiting(pod, main);
+}
+
+/** The pod was ended from outside: its own reason says more than the exit code of the container. */
+function terminatedByNode(pod: PodView): boolean {
+  return pod.status?.phase === 'Failed' && pod.status.reason !== undefined;
+}
+
+function exited(terminated: ContainerStateTerminated, now: number): Result {
+  const finishedAt = terminated.finishedAt ? Date.parse(terminated.finishedAt) : now;
+  if (terminated.exitCode !== 0) return { outcome: 'Failed', finishedAt, ...exitReason(terminated) };
+  const outputs = parseOutputs(terminated.message ?? '');
+  if (!outputs.ok) return { outcome: 'Failed', finishedAt, reason: outputs.reason, message: outputs.message };
+  return {
+    outcome: 'Succeeded',
+    finishedAt,
+    reason: 'Completed',
+    ...(Object.keys(outputs.values).length > 0 ? { outputs: outputs.values } : {}),
+  };
+}
+
+function exitReason({ exitCode, reason, message }: ContainerStateTerminated): {
+  reason: string;
+  message: string;
+} {
+  switch (reason) {
+    case 'OOMKilled':
+      return {
+        reason,
+        message:
+          'The container used more memory than its limit: raise pod.resources.limits.memory or use less.',
+      };
+    case 'StartError':
+    case 'ContainerCannotRun':
+      return {
+        reason: 'StartError',
+        message: `The container could not be started: ${message ?? 'no reason given'}`,
+      };
+    default:
+      return { reason: 'ExitCode', message: exitMessage(exitCode) };
+  }
+}
+
+function exitMessage(exitCode: number): string {
+  const signal = exitCode > 128 ? ` (signal ${exitCode - 128})` : '';
+  return `The script ended with exit code ${exitCode}${signal}.`;
+}
+
+function failedPod(pod: PodView, main: ContainerStatus | undefined, now: number): Result {
+  const reason = pod.status?.reason ?? 'PodFailed';
+  const started = main?.state?.terminated?.startedAt !== undefined || main?.state?.running !== undefined;
+  return {
+    outcome: 'Failed',
+    finishedAt: main?.state?.terminated?.finishedAt ? Date.parse(main.state.terminated.finishedAt) : now,
+    reason,
+    message: failedPodMessage(reason, pod.status?.message),
+    ...(started || reason === 'DeadlineExceeded' ? {} : { infrastructure: true }),
+  };
+}
+
+function failedPodMessage(reason: string, message: string | undefined): string {
+  if (reason === 'DeadlineExceeded') return 'The step ran longer than its timeout and was stopped.';
+  return `The node ended the pod: ${message ?? reason}`;
+}
+
+function waiting(pod: PodView, main: ContainerStatus | undefined): Observation {
+  const reason = main?.state?.waiting?.reason;
+  if (reason !== undefined && !STARTING.has(reason)) {
+    return { state: 'Waiting', ...containerTrouble(reason, main?.state?.waiting?.message) };
+  }
+  const scheduled = pod.status?.conditions?.find((condition) => condition.type === 'PodScheduled');
+  if (scheduled?.status === 'False' && scheduled.reason === 'Unschedulable') {
+    return {
+      state: 'Waiting',
+      reason: 'Unschedulable',
+      message: scheduled.message ?? 'No node can run the pod.',
+    };
+  }
+  return { state: 'Starting' };
+}
+
+/** A pull that fails alternates between two reasons; one of them is shown, so that the status does not flicker. */
+function containerTrouble(reason: string, message = 'The kubelet gives no details.') {
+  return { reason: reason === 'ErrImagePull' ? 'ImagePullBackOff' : reason, message };
+}

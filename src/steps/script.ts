@@ -1,0 +1,49 @@
+import type { EnvVar } from 'kubernetes-types/core/v1.d.ts';
+import type { FinallyStep, ScriptStep, Step } from '../api/step.ts';
+import type { StepType } from './step-type.ts';
+
+/**
+ * Runs source code given in the workflow. The source is an argument of its interpreter and never a template, so
+ * no value from outside can become code: values come by environment.
+ */
+export const script: StepType = {
+  resolve(spec, interpolate) {
+    const source = scriptOf(spec);
+    if (!source.env) return spec;
+    const env = Object.fromEntries(
+      Object.entries(source.env).map(([name, value]) => [name, interpolate(`script.env.${name}`, value)]),
+    );
+    return { ...spec, script: { ...source, env } };
+  },
+
+  program(spec, images) {
+    const source = scriptOf(spec);
+    return { image: source.image ?? images.script, command: commandOf(source), env: environmentOf(source) };
+  },
+};
+
+function scriptOf(spec: Step | FinallyStep): ScriptStep {
+  if (spec.script) return spec.script;
+  throw new TypeError(`step ${spec.name} is no script step`);
+}
+
+function commandOf(source: ScriptStep): string[] {
+  if (source.bash !== undefined) return ['bash', '-eo', 'pipefail', '-c', literal(source.bash)];
+  if (source.python !== undefined) return ['python3', '-c', literal(source.python)];
+  return ['node', '-e', literal(source.node ?? '')];
+}
+
+function environmentOf(source: ScriptStep): EnvVar[] {
+  const plain = Object.entries(source.env ?? {}).map(([name, value]) => ({ name, value: literal(value) }));
+  const secret = Object.entries(source.secrets ?? {}).map(([name, key]) => ({
+    name,
+    valueFrom: { secretKeyRef: { name: key.name, key: key.key } },
+  }));
+  return [...plain, ...secret];
+}
+
+/**
+ * The kubelet expands `$(NAME)` in commands and values and makes `$` of `$$`. Every `$` is doubled, so that text
+ * arrives as it was written and a value from outside cannot name a variable that holds a Secret.
+ */
+const literal = (text: string) => text.replaceAll('$', '$$$$');
