@@ -29,32 +29,34 @@ export const name = (what: string) =>
       description: `Name of the ${what}: lower-case letters, digits and '-', at most 63 characters.`,
       ...rules({
         rule: "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
-        message:
-          "must consist of lower-case letters, digits and '-', and start and end with a letter or digit",
+        messageExpression: `'"' + self + '" must consist of lower-case letters, digits and "-", and start and end with a letter or digit'`,
       }),
     });
 
-/** The name of another object in the same namespace. */
+/** The name of another object in the same namespace. A pattern costs nothing where a CEL rule would cost too much. */
 export const objectName = (what: string) =>
   z
     .string()
-    .min(1)
     .max(253)
+    .regex(/^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$/)
     .meta({ description: `Name of the ${what}, in the same namespace.` });
 
+/** The longest duration, a year: longer ones are typing errors, and some would overflow where they are used. */
+const LONGEST = '8760h';
+
 /**
- * A span of time in Go's notation, restricted to h, m, s and ms: `90s`, `1h30m`, `250ms`.
+ * A span of time in Go's notation, restricted to h, m, s and ms: `90s`, `1h30m`, `250ms`; at most a year.
  * {@link parseDuration} turns it into milliseconds.
  */
-export const duration = (description: string) =>
+export const duration = (description: string, shortest: '0s' | '1s' = '1s') =>
   z
     .string()
     .max(16)
     .meta({
       description: `${description} A duration such as 30s, 5m or 1h30m.`,
       ...rules({
-        rule: "self.matches('^([0-9]+(ms|s|m|h))+$')",
-        message: 'must be a duration such as 30s, 5m or 1h30m (units h, m, s, ms)',
+        rule: `self.matches('^([0-9]+(ms|s|m|h))+$') && duration(self) >= duration('${shortest}') && duration(self) <= duration('${LONGEST}')`,
+        messageExpression: `'"' + self + '" must be a duration from ${shortest} to ${LONGEST} in h, m, s and ms, such as 30s, 5m or 1h30m'`,
       }),
     });
 

@@ -22,6 +22,7 @@ export interface Structural {
   maximum?: number;
   minLength?: number;
   maxLength?: number;
+  pattern?: string;
   minItems?: number;
   maxItems?: number;
   minProperties?: number;
@@ -31,6 +32,7 @@ export interface Structural {
   items?: Structural;
   additionalProperties?: Structural;
   'x-kubernetes-preserve-unknown-fields'?: true;
+  'x-kubernetes-int-or-string'?: true;
   'x-kubernetes-list-type'?: 'map' | 'set' | 'atomic';
   'x-kubernetes-list-map-keys'?: string[];
   'x-kubernetes-validations'?: Rule[];
@@ -38,7 +40,6 @@ export interface Structural {
 
 /** What zod makes of a schema for the target openapi-3.0. */
 interface JsonSchema extends Omit<Structural, 'properties' | 'items' | 'additionalProperties'> {
-  pattern?: string;
   anyOf?: JsonSchema[];
   properties?: Record<string, JsonSchema>;
   items?: JsonSchema;
@@ -56,6 +57,7 @@ const CARRIED = [
   'maximum',
   'minLength',
   'maxLength',
+  'pattern',
   'minItems',
   'maxItems',
   'minProperties',
@@ -65,7 +67,7 @@ const CARRIED = [
   'x-kubernetes-list-map-keys',
   'x-kubernetes-validations',
 ] as const;
-const CONVERTED = ['anyOf', 'properties', 'items', 'additionalProperties', 'pattern'];
+const CONVERTED = ['anyOf', 'properties', 'items', 'additionalProperties'];
 const known = new Set<string>([...CARRIED, ...CONVERTED]);
 
 /** The structural schema of a zod schema. */
@@ -83,14 +85,18 @@ function structural(schema: JsonSchema): Structural {
   return { ...carried, ...typeOf(schema) };
 }
 
-/** zod writes the bounds of a safe integer on every integer without bounds; they say nothing to a reader. */
-function isSaid(schema: JsonSchema, keyword: keyof JsonSchema): boolean {
+/**
+ * zod writes a pattern beside every format, and the bounds of a safe integer on every integer without bounds:
+ * the API server checks formats itself, and those bounds say nothing to a reader.
+ */
+function isSaid(schema: JsonSchema, keyword: (typeof CARRIED)[number]): boolean {
   const value = schema[keyword];
+  if (keyword === 'pattern' && schema.format) return false;
   return value !== undefined && value !== Number.MAX_SAFE_INTEGER && value !== Number.MIN_SAFE_INTEGER;
 }
 
 function typeOf(schema: JsonSchema): Structural {
-  if (schema.anyOf) return scalar(schema.anyOf);
+  if (schema.anyOf) return union(schema.anyOf);
   if (!schema.type) return { 'x-kubernetes-preserve-unknown-fields': true };
   if (schema.items) return { items: structural(schema.items) };
   if (schema.additionalProperties) return { additionalProperties: structural(schema.additionalProperties) };
@@ -101,17 +107,17 @@ function typeOf(schema: JsonSchema): Structural {
 }
 
 /**
- * A union of scalars has no type in a structural schema. Bounds on what it is not (an object, a list) keep
- * those out all the same.
+ * A union has no type in a structural schema, but for one: integer or string. Bounds on what a scalar is not (an
+ * object, a list) keep those out all the same.
  */
-function scalar(union: JsonSchema[]): Structural {
-  const maxLength = union.find(({ type }) => type === 'string')?.maxLength;
-  return {
-    'x-kubernetes-preserve-unknown-fields': true,
-    ...(maxLength === undefined ? {} : { maxLength }),
-    maxItems: 0,
-    maxProperties: 0,
-  };
+function union(members: JsonSchema[]): Structural {
+  const maxLength = members.find(({ type }) => type === 'string')?.maxLength;
+  const bound = maxLength === undefined ? {} : { maxLength };
+  const types = members.map(({ type }) => type);
+  if (types.length === 2 && types.includes('integer') && types.includes('string')) {
+    return { ...bound, 'x-kubernetes-int-or-string': true };
+  }
+  return { ...bound, maxItems: 0, maxProperties: 0, 'x-kubernetes-preserve-unknown-fields': true };
 }
 
 /** The CustomResourceDefinition of a custom resource. */

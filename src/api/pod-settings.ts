@@ -1,12 +1,16 @@
 import * as z from 'zod';
 import { duration, objectName, rules } from './common.ts';
 
+/** People write `cpu: 2` as well as `cpu: "2"`, and a pod takes both. */
 const quantity = z
-  .string()
-  .max(32)
+  .union([z.string().max(32), z.int()])
+  .transform(String)
   .meta({
     description: 'A Kubernetes quantity such as 250m, 2 or 512Mi.',
-    ...rules({ rule: 'isQuantity(self)', message: 'must be a quantity such as 250m, 2 or 512Mi' }),
+    ...rules({
+      rule: 'type(self) == int || isQuantity(self)',
+      messageExpression: `'"' + self + '" must be a quantity such as 250m, 2 or 512Mi'`,
+    }),
   });
 
 const resourceName = z.string().min(1).max(253);
@@ -35,7 +39,31 @@ const toleration = z
       .optional()
       .meta({ description: 'How long a NoExecute taint is tolerated, in seconds.' }),
   })
-  .meta({ description: 'A taint that the pod may run beside.' });
+  .meta({
+    description: 'A taint that the pod may run beside.',
+    ...rules(
+      {
+        rule: "!has(self.value) || !has(self.operator) || self.operator == 'Equal'",
+        message: 'operator Exists takes no value: remove value, or use operator Equal',
+      },
+      {
+        rule: "has(self.key) || (has(self.operator) && self.operator == 'Exists')",
+        message: 'a toleration without key needs operator Exists',
+      },
+      {
+        rule: "!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')",
+        message: 'tolerationSeconds goes with effect NoExecute only',
+      },
+    ),
+  });
+
+const exceeds =
+  'r in self.limits && [self.requests[r], self.limits[r]].all(q, isQuantity(string(q))) && quantity(string(self.requests[r])).isGreaterThan(quantity(string(self.limits[r])))';
+
+const withinLimits = {
+  rule: `!has(self.requests) || !has(self.limits) || !self.requests.exists(r, ${exceeds})`,
+  messageExpression: `'the request of ' + self.requests.filter(r, ${exceeds})[0] + ' is more than its limit: lower the request or raise the limit'`,
+};
 
 /** The settings of a step's pod that a workflow may choose; everything else about the pod is the operator's. */
 export const podSettings = z.strictObject({
@@ -49,7 +77,10 @@ export const podSettings = z.strictObject({
       limits: resourceList('What the pod may use at most.').optional(),
     })
     .optional()
-    .meta({ description: 'CPU, memory and other resources of the main container.' }),
+    .meta({
+      description: 'CPU, memory and other resources of the main container.',
+      ...rules(withinLimits),
+    }),
   nodeSelector: z
     .record(z.string().max(317), z.string().max(63))
     .optional()

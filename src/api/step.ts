@@ -22,8 +22,8 @@ const secretKey = z
   .meta({ description: 'One key of a Secret in the namespace of the run.' });
 
 const variableNames = rules({
-  rule: "self.all(k, k.matches('^[A-Za-z_][A-Za-z0-9_]*$') && !k.startsWith('SIGNALBOX_'))",
-  message: "names must be letters, digits and '_', not start with a digit, and not start with SIGNALBOX_",
+  rule: "self.all(k, k.matches('^[A-Za-z_][A-Za-z0-9_]{0,127}$') && !k.startsWith('SIGNALBOX_'))",
+  messageExpression: `'"' + self.filter(k, !k.matches('^[A-Za-z_][A-Za-z0-9_]{0,127}$') || k.startsWith('SIGNALBOX_'))[0] + '" can not be an environment variable here: use at most 128 letters, digits and "_", not starting with a digit or with SIGNALBOX_'`,
 });
 
 /** Runs a program in a container. */
@@ -32,10 +32,18 @@ export const scriptStep = z
     bash: source('Bash', 'bash -eo pipefail -c'),
     python: source('Python 3', 'python3 -c'),
     node: source('JavaScript', 'node -e'),
-    image: z.string().min(1).max(512).optional().meta({
-      description:
-        'Image to run in, with the interpreter on its PATH. Default: the script image of the operator.',
-    }),
+    image: z
+      .string()
+      .max(512)
+      .optional()
+      .meta({
+        description:
+          'Image to run in, with the interpreter on its PATH. Default: the script image of the operator.',
+        ...rules({
+          rule: "self.matches('^[^ ]+$')",
+          messageExpression: `'"' + self + '" must be an image reference such as registry.example.com/tools:1.2'`,
+        }),
+      }),
     env: z
       .record(variable, z.string().max(4096))
       .optional()
@@ -58,16 +66,22 @@ export const scriptStep = z
   .meta({
     description:
       'Runs a script in a container. Outputs are written to the file $SIGNALBOX_OUTPUT as key=value lines or as one JSON object, at most 4 KiB.',
-    ...rules({
-      rule: '[has(self.bash), has(self.python), has(self.node)].filter(x, x).size() == 1',
-      message: 'exactly one of bash, python and node must be set',
-    }),
+    ...rules(
+      {
+        rule: '[has(self.bash), has(self.python), has(self.node)].filter(x, x).size() == 1',
+        message: 'exactly one of bash, python and node must be set: it is the source that runs',
+      },
+      {
+        rule: '!has(self.env) || !has(self.secrets) || self.env.all(k, !(k in self.secrets))',
+        messageExpression: `'"' + self.env.filter(k, k in self.secrets)[0] + '" is both in env and in secrets: remove one of the two'`,
+      },
+    ),
   });
 export type ScriptStep = z.infer<typeof scriptStep>;
 
 const backoff = z
   .strictObject({
-    initial: duration('Wait before the second attempt. Default 10s.').optional(),
+    initial: duration('Wait before the second attempt. Default 10s.', '0s').optional(),
     factor: z
       .int()
       .min(1)
@@ -76,7 +90,14 @@ const backoff = z
       .meta({ description: 'What each further wait is multiplied by. Default 2.' }),
     max: duration('Longest wait. Default 5m.').optional(),
   })
-  .meta({ description: 'How long to wait between attempts.' });
+  .meta({
+    description: 'How long to wait between attempts.',
+    ...rules({
+      rule: "!has(self.initial) || !has(self.max) || [self.initial, self.max].exists(d, !d.matches('^([0-9]+(ms|s|m|h))+$')) || duration(self.initial) <= duration(self.max)",
+      message: 'initial must not be longer than max',
+      fieldPath: '.initial',
+    }),
+  });
 
 const retry = z
   .strictObject({
@@ -112,7 +133,13 @@ export type StepTypeName = (typeof STEP_TYPES)[number];
 
 const exactlyOneType = {
   rule: `[${STEP_TYPES.map((type) => `has(self.${type})`).join(', ')}].filter(x, x).size() == 1`,
-  message: `exactly one of ${STEP_TYPES.join(', ')} must be set: it says what the step does`,
+  messageExpression: `'step "' + self.name + '" must set exactly one of these: ${STEP_TYPES.join(', ')}'`,
+};
+
+const notItself = {
+  rule: '!has(self.dependsOn) || !(self.name in self.dependsOn)',
+  messageExpression: `'step "' + self.name + '" can not depend on itself'`,
+  fieldPath: '.dependsOn',
 };
 
 /** A step of the main graph. */
@@ -133,7 +160,7 @@ export const step = z
         'Success (default): runs if nothing before it failed. Failure: runs if something before it failed. Always: runs in any case.',
     }),
   })
-  .meta({ description: 'One step of the pipeline.', ...rules(exactlyOneType) });
+  .meta({ description: 'One step of the pipeline.', ...rules(exactlyOneType, notItself) });
 export type Step = z.infer<typeof step>;
 
 /** A step that runs at the end of every run. */

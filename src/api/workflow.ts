@@ -12,8 +12,7 @@ const param = z
         description: 'Name of the parameter, read in expressions as params.<name>.',
         ...rules({
           rule: "self.matches('^[A-Za-z_][A-Za-z0-9_]*$')",
-          message:
-            "must consist of letters, digits and '_', and not start with a digit, so that params.<name> can be written",
+          messageExpression: `'"' + self + '" must consist of letters, digits and "_", and not start with a digit, so that params.<name> can be written'`,
         }),
       }),
     type: z
@@ -39,12 +38,16 @@ const param = z
     ...rules(
       {
         rule: '!(has(self.required) && self.required && has(dyn(self).default))',
-        message: 'a required parameter takes no default: remove one of the two',
+        messageExpression: `'parameter "' + self.name + '" is required and takes no default: remove one of the two'`,
       },
       {
         rule: "!has(self.pattern) || !has(self.type) || self.type == 'string'",
         message: 'pattern goes with type string only',
         fieldPath: '.pattern',
+      },
+      {
+        rule: "self.type != 'boolean' || !has(dyn(self).default) || dyn(self).default == true || dyn(self).default == false",
+        message: 'the default of a boolean parameter must be true or false, without quotes',
       },
     ),
   });
@@ -64,10 +67,27 @@ const retention = z
       .max(10_000)
       .optional()
       .meta({ description: 'How many runs that ended otherwise are kept. Default 100.' }),
-    ttl: duration('How long a finished run is kept at most. Default: for ever.').optional(),
+    ttl: duration('How long a finished run is kept at most. Default: for ever.', '0s').optional(),
   })
   .meta({ description: 'Which finished runs are kept; older ones are deleted with their Jobs and pods.' });
 export type Retention = z.infer<typeof retention>;
+
+/**
+ * A map from name to position, in a list of one so that a macro can bind it: looked up in a map, names cost the
+ * same however many there are, and the API server's cost estimate passes for 500 steps.
+ */
+const indexOf = (steps: string) => `[${steps}.transformMapEntry(i, s, {s.name: i})]`;
+
+const dependenciesExist = {
+  rule: `${indexOf('self')}.all(index, self.all(s, !has(s.dependsOn) || s.dependsOn.all(d, d in index)))`,
+  messageExpression: `${indexOf('self')}.map(index, self.map(s, has(s.dependsOn) && s.dependsOn.exists(d, !(d in index)), 'step "' + s.name + '" depends on "' + s.dependsOn.filter(d, !(d in index))[0] + '", which is not in steps: correct the name or remove it from dependsOn')[0])[0]`,
+};
+
+const namesDiffer = {
+  rule: `!has(self.finally) || ${indexOf('self.steps')}.all(index, self.finally.all(f, !(f.name in index)))`,
+  messageExpression: `${indexOf('self.steps')}.map(index, self.finally.map(f, f.name in index, 'step "' + f.name + '" is both in steps and in finally: rename one of the two')[0])[0]`,
+  fieldPath: '.finally',
+};
 
 /** What a Workflow asks for. */
 export const workflowSpec = z
@@ -87,6 +107,7 @@ export const workflowSpec = z
       .meta({
         description: 'What a run does. A plain list is a pipeline: each step waits for the one before it.',
         ...byName,
+        ...rules(dependenciesExist),
       }),
     finally: z
       .array(finallyStep)
@@ -103,7 +124,7 @@ export const workflowSpec = z
     retention: retention.optional(),
     podDefaults: podSettings.optional().meta({ description: 'Settings of the pods of all steps.' }),
   })
-  .meta({ description: 'What the workflow does, and how it is started.' });
+  .meta({ description: 'What the workflow does, and how it is started.', ...rules(namesDiffer) });
 export type WorkflowSpec = z.infer<typeof workflowSpec>;
 
 /** What Signalbox reports about a Workflow. */
