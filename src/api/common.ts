@@ -5,17 +5,33 @@ export const GROUP = 'signalbox.dev';
 export const VERSION = 'v1alpha1';
 export const API_VERSION = `${GROUP}/${VERSION}`;
 
-/** A CEL validation rule as the API server evaluates it, carried into the CRD as x-kubernetes-validations. */
+/** A CEL validation rule as the API server evaluates it. */
 export interface Rule {
   rule: string;
-  message?: string;
+  message: string;
   messageExpression?: string;
   fieldPath?: string;
-  reason?: 'FieldValueInvalid' | 'FieldValueForbidden' | 'FieldValueRequired' | 'FieldValueDuplicate';
 }
 
-/** Attaches rules that the API server checks at `kubectl apply`. */
-export const rules = (...list: Rule[]) => ({ 'x-kubernetes-validations': list });
+/** A check that the API server makes at `kubectl apply`. */
+export interface Check {
+  /** CEL that is true of what is accepted. */
+  rule: string;
+  /** What is wrong and how to mend it; the second half of a sentence when there is a culprit. */
+  message: string;
+  /** CEL that gives the text to blame. It is printed before the message: by itself the API server prints only a type. */
+  culprit?: string;
+  /** The field to blame, when it is not the one that has the check. */
+  fieldPath?: string;
+}
+
+/** Attaches checks to a schema; the CRD carries them as x-kubernetes-validations. */
+export const checks = (...list: Check[]) => ({ 'x-kubernetes-validations': list.map(toRule) });
+
+function toRule({ culprit, ...rule }: Check): Rule {
+  if (culprit === undefined) return rule;
+  return { ...rule, messageExpression: `'"' + ${culprit} + ${JSON.stringify(`" ${rule.message}`)}` };
+}
 
 /** A list that the API server keeps unique by `name`, and merges by it under server-side apply. */
 export const byName = { 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'] };
@@ -27,9 +43,11 @@ export const name = (what: string) =>
     .max(63)
     .meta({
       description: `Name of the ${what}: lower-case letters, digits and '-', at most 63 characters.`,
-      ...rules({
+      ...checks({
         rule: "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
-        messageExpression: `'"' + self + '" must consist of lower-case letters, digits and "-", and start and end with a letter or digit'`,
+        message:
+          "must consist of lower-case letters, digits and '-', and start and end with a letter or digit",
+        culprit: 'self',
       }),
     });
 
@@ -54,9 +72,10 @@ export const duration = (description: string, shortest: '0s' | '1s' = '1s') =>
     .max(16)
     .meta({
       description: `${description} A duration such as 30s, 5m or 1h30m.`,
-      ...rules({
+      ...checks({
         rule: `self.matches('^([0-9]+(ms|s|m|h))+$') && duration(self) >= duration('${shortest}') && duration(self) <= duration('${LONGEST}')`,
-        messageExpression: `'"' + self + '" must be a duration from ${shortest} to ${LONGEST} in h, m, s and ms, such as 30s, 5m or 1h30m'`,
+        message: `must be a duration from ${shortest} to ${LONGEST} in h, m, s and ms, such as 30s, 5m or 1h30m`,
+        culprit: 'self',
       }),
     });
 

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { duration, objectName, rules } from './common.ts';
+import { checks, duration, objectName } from './common.ts';
 
 /** People write `cpu: 2` as well as `cpu: "2"`, and a pod takes both. */
 const quantity = z
@@ -7,9 +7,10 @@ const quantity = z
   .transform(String)
   .meta({
     description: 'A Kubernetes quantity such as 250m, 2 or 512Mi.',
-    ...rules({
+    ...checks({
       rule: 'type(self) == int || isQuantity(self)',
-      messageExpression: `'"' + self + '" must be a quantity such as 250m, 2 or 512Mi'`,
+      message: 'must be a quantity such as 250m, 2 or 512Mi',
+      culprit: 'self',
     }),
   });
 
@@ -41,7 +42,7 @@ const toleration = z
   })
   .meta({
     description: 'A taint that the pod may run beside.',
-    ...rules(
+    ...checks(
       {
         rule: "!has(self.value) || !has(self.operator) || self.operator == 'Equal'",
         message: 'operator Exists takes no value: remove value, or use operator Equal',
@@ -62,7 +63,8 @@ const exceeds =
 
 const withinLimits = {
   rule: `!has(self.requests) || !has(self.limits) || !self.requests.exists(r, ${exceeds})`,
-  messageExpression: `'the request of ' + self.requests.filter(r, ${exceeds})[0] + ' is more than its limit: lower the request or raise the limit'`,
+  message: 'is requested above its limit: lower the request or raise the limit',
+  culprit: `self.requests.filter(r, ${exceeds})[0]`,
 };
 
 /** The settings of a step's pod that a workflow may choose; everything else about the pod is the operator's. */
@@ -79,7 +81,7 @@ export const podSettings = z.strictObject({
     .optional()
     .meta({
       description: 'CPU, memory and other resources of the main container.',
-      ...rules(withinLimits),
+      ...checks(withinLimits),
     }),
   nodeSelector: z
     .record(z.string().max(317), z.string().max(63))

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { duration, expression, name, objectName, rules } from './common.ts';
+import { checks, duration, expression, name, objectName } from './common.ts';
 import { podSettings } from './pod-settings.ts';
 
 const source = (language: string, command: string) =>
@@ -21,9 +21,12 @@ const secretKey = z
   })
   .meta({ description: 'One key of a Secret in the namespace of the run.' });
 
-const variableNames = rules({
-  rule: "self.all(k, k.matches('^[A-Za-z_][A-Za-z0-9_]{0,127}$') && !k.startsWith('SIGNALBOX_'))",
-  messageExpression: `'"' + self.filter(k, !k.matches('^[A-Za-z_][A-Za-z0-9_]{0,127}$') || k.startsWith('SIGNALBOX_'))[0] + '" can not be an environment variable here: use at most 128 letters, digits and "_", not starting with a digit or with SIGNALBOX_'`,
+const variableName = "k.matches('^[A-Za-z_][A-Za-z0-9_]{0,127}$') && !k.startsWith('SIGNALBOX_')";
+const variableNames = checks({
+  rule: `self.all(k, ${variableName})`,
+  message:
+    "can not be the name of a variable: use at most 128 letters, digits and '_', not starting with a digit or with SIGNALBOX_",
+  culprit: `self.filter(k, !(${variableName}))[0]`,
 });
 
 /** Runs a program in a container. */
@@ -39,9 +42,10 @@ export const scriptStep = z
       .meta({
         description:
           'Image to run in, with the interpreter on its PATH. Default: the script image of the operator.',
-        ...rules({
+        ...checks({
           rule: "self.matches('^[^ ]+$')",
-          messageExpression: `'"' + self + '" must be an image reference such as registry.example.com/tools:1.2'`,
+          message: 'must be an image reference such as registry.example.com/tools:1.2',
+          culprit: 'self',
         }),
       }),
     env: z
@@ -66,14 +70,15 @@ export const scriptStep = z
   .meta({
     description:
       'Runs a script in a container. Outputs are written to the file $SIGNALBOX_OUTPUT as key=value lines or as one JSON object, at most 4 KiB.',
-    ...rules(
+    ...checks(
       {
         rule: '[has(self.bash), has(self.python), has(self.node)].filter(x, x).size() == 1',
         message: 'exactly one of bash, python and node must be set: it is the source that runs',
       },
       {
         rule: '!has(self.env) || !has(self.secrets) || self.env.all(k, !(k in self.secrets))',
-        messageExpression: `'"' + self.env.filter(k, k in self.secrets)[0] + '" is both in env and in secrets: remove one of the two'`,
+        message: 'is both in env and in secrets: remove one of the two',
+        culprit: 'self.env.filter(k, k in self.secrets)[0]',
       },
     ),
   });
@@ -92,7 +97,7 @@ const backoff = z
   })
   .meta({
     description: 'How long to wait between attempts.',
-    ...rules({
+    ...checks({
       rule: "!has(self.initial) || !has(self.max) || [self.initial, self.max].exists(d, !d.matches('^([0-9]+(ms|s|m|h))+$')) || duration(self.initial) <= duration(self.max)",
       message: 'initial must not be longer than max',
       fieldPath: '.initial',
@@ -133,12 +138,14 @@ export type StepTypeName = (typeof STEP_TYPES)[number];
 
 const exactlyOneType = {
   rule: `[${STEP_TYPES.map((type) => `has(self.${type})`).join(', ')}].filter(x, x).size() == 1`,
-  messageExpression: `'step "' + self.name + '" must set exactly one of these: ${STEP_TYPES.join(', ')}'`,
+  message: `must set exactly one of these, to say what the step does: ${STEP_TYPES.join(', ')}`,
+  culprit: 'self.name',
 };
 
 const notItself = {
   rule: '!has(self.dependsOn) || !(self.name in self.dependsOn)',
-  messageExpression: `'step "' + self.name + '" can not depend on itself'`,
+  message: 'can not wait for itself: remove it from dependsOn',
+  culprit: 'self.name',
   fieldPath: '.dependsOn',
 };
 
@@ -160,11 +167,11 @@ export const step = z
         'Success (default): runs if nothing before it failed. Failure: runs if something before it failed. Always: runs in any case.',
     }),
   })
-  .meta({ description: 'One step of the pipeline.', ...rules(exactlyOneType, notItself) });
+  .meta({ description: 'One step of the pipeline.', ...checks(exactlyOneType, notItself) });
 export type Step = z.infer<typeof step>;
 
 /** A step that runs at the end of every run. */
 export const finallyStep = z
   .strictObject(common)
-  .meta({ description: 'One step that always runs at the end.', ...rules(exactlyOneType) });
+  .meta({ description: 'One step that always runs at the end.', ...checks(exactlyOneType) });
 export type FinallyStep = z.infer<typeof finallyStep>;

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { byName, conditions, objectName, rules, scalar, time } from './common.ts';
+import { byName, checks, conditions, objectName, scalar, time } from './common.ts';
 import { STEP_TYPES } from './step.ts';
 
 /** The phases of a run. */
@@ -29,7 +29,7 @@ export const workflowRunSpec = z
   })
   .meta({
     description: 'What to run, and with which values. It can not be changed.',
-    ...rules({ rule: 'self == oldSelf', message: 'a run can not be changed: create a new one' }),
+    ...checks({ rule: 'self == oldSelf', message: 'a run can not be changed: create a new one' }),
   });
 export type WorkflowRunSpec = z.infer<typeof workflowRunSpec>;
 

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { byName, conditions, duration, rules, scalar, time } from './common.ts';
+import { byName, checks, conditions, duration, scalar, time } from './common.ts';
 import { podSettings } from './pod-settings.ts';
 import { finallyStep, step } from './step.ts';
 
@@ -10,9 +10,11 @@ const param = z
       .max(63)
       .meta({
         description: 'Name of the parameter, read in expressions as params.<name>.',
-        ...rules({
+        ...checks({
           rule: "self.matches('^[A-Za-z_][A-Za-z0-9_]*$')",
-          messageExpression: `'"' + self + '" must consist of letters, digits and "_", and not start with a digit, so that params.<name> can be written'`,
+          message:
+            "must consist of letters, digits and '_', and not start with a digit, so that params.<name> can be written",
+          culprit: 'self',
         }),
       }),
     type: z
@@ -35,19 +37,21 @@ const param = z
   })
   .meta({
     description: 'A value that a run is started with.',
-    ...rules(
+    ...checks(
       {
         rule: '!(has(self.required) && self.required && has(dyn(self).default))',
-        messageExpression: `'parameter "' + self.name + '" is required and takes no default: remove one of the two'`,
+        message: 'is required and takes no default: remove one of the two',
+        culprit: 'self.name',
       },
       {
         rule: "!has(self.pattern) || !has(self.type) || self.type == 'string'",
-        message: 'pattern goes with type string only',
+        message: 'pattern goes with type string only: remove it or change the type',
         fieldPath: '.pattern',
       },
       {
         rule: "self.type != 'boolean' || !has(dyn(self).default) || dyn(self).default == true || dyn(self).default == false",
-        message: 'the default of a boolean parameter must be true or false, without quotes',
+        message: 'is boolean: its default must be true or false, without quotes',
+        culprit: 'self.name',
       },
     ),
   });
@@ -80,12 +84,14 @@ const indexOf = (steps: string) => `[${steps}.transformMapEntry(i, s, {s.name: i
 
 const dependenciesExist = {
   rule: `${indexOf('self')}.all(index, self.all(s, !has(s.dependsOn) || s.dependsOn.all(d, d in index)))`,
-  messageExpression: `${indexOf('self')}.map(index, self.map(s, has(s.dependsOn) && s.dependsOn.exists(d, !(d in index)), 'step "' + s.name + '" depends on "' + s.dependsOn.filter(d, !(d in index))[0] + '", which is not in steps: correct the name or remove it from dependsOn')[0])[0]`,
+  message: 'is not a step: correct the name or remove it',
+  culprit: `${indexOf('self')}.map(index, self.map(s, has(s.dependsOn) && s.dependsOn.exists(d, !(d in index)), s.dependsOn.filter(d, !(d in index))[0] + '" in dependsOn of step "' + s.name)[0])[0]`,
 };
 
 const namesDiffer = {
   rule: `!has(self.finally) || ${indexOf('self.steps')}.all(index, self.finally.all(f, !(f.name in index)))`,
-  messageExpression: `${indexOf('self.steps')}.map(index, self.finally.map(f, f.name in index, 'step "' + f.name + '" is both in steps and in finally: rename one of the two')[0])[0]`,
+  message: 'is both in steps and in finally: rename one of the two',
+  culprit: `${indexOf('self.steps')}.map(index, self.finally.map(f, f.name in index, f.name)[0])[0]`,
   fieldPath: '.finally',
 };
 
@@ -107,7 +113,7 @@ export const workflowSpec = z
       .meta({
         description: 'What a run does. A plain list is a pipeline: each step waits for the one before it.',
         ...byName,
-        ...rules(dependenciesExist),
+        ...checks(dependenciesExist),
       }),
     finally: z
       .array(finallyStep)
@@ -124,7 +130,7 @@ export const workflowSpec = z
     retention: retention.optional(),
     podDefaults: podSettings.optional().meta({ description: 'Settings of the pods of all steps.' }),
   })
-  .meta({ description: 'What the workflow does, and how it is started.', ...rules(namesDiffer) });
+  .meta({ description: 'What the workflow does, and how it is started.', ...checks(namesDiffer) });
 export type WorkflowSpec = z.infer<typeof workflowSpec>;
 
 /** What Signalbox reports about a Workflow. */
