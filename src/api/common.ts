@@ -71,10 +71,10 @@ export const duration = (description: string, shortest: '0s' | '1s' = '1s') =>
     .string()
     .max(16)
     .meta({
-      description: `${description} A duration such as 30s, 5m or 1h30m.`,
+      description: `${description} A duration in h, m, s and ms such as 30s, 5m or 1h30m, from ${shortest} to ${LONGEST}.`,
       ...checks({
         rule: `self.matches('^([0-9]+(ms|s|m|h))+$') && duration(self) >= duration('${shortest}') && duration(self) <= duration('${LONGEST}')`,
-        message: `must be a duration from ${shortest} to ${LONGEST} in h, m, s and ms, such as 30s, 5m or 1h30m`,
+        message: `must be a duration in h, m, s and ms such as 30s, 5m or 1h30m, from ${shortest} to ${LONGEST}`,
         culprit: 'self',
       }),
     });
@@ -98,7 +98,7 @@ export const time = (description: string) => z.iso.datetime().meta({ description
 export const condition = z
   .strictObject({
     type: z.string().max(63).meta({ description: 'Type of the condition.' }),
-    status: z.enum(['True', 'False', 'Unknown']).meta({ description: 'True, False or Unknown.' }),
+    status: z.enum(['True', 'False', 'Unknown']).meta({ description: 'Whether it holds.' }),
     reason: z.string().max(128).meta({ description: 'Why, as one CamelCase word for machines.' }),
     message: z.string().max(4096).meta({ description: 'Why, as a sentence for people.' }),
     observedGeneration: z
@@ -107,7 +107,7 @@ export const condition = z
       .meta({ description: 'The metadata.generation that this was judged on.' }),
     lastTransitionTime: time('When the status last changed.'),
   })
-  .meta({ description: 'One aspect of the state, in the form that kubectl wait understands.' });
+  .meta({ description: 'One aspect of the state.' });
 export type Condition = z.infer<typeof condition>;
 
 export const conditions = z

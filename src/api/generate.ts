@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { stringify } from 'yaml';
 import { GROUP } from './common.ts';
 import { customResourceDefinition } from './crd.ts';
+import { reference } from './reference.ts';
 import { type CustomResource, resources } from './resources.ts';
 
 const root = join(import.meta.dirname, '..', '..');
@@ -21,7 +22,7 @@ export function generatedFiles(): Map<string, string> {
     [join('crds', fileName(resource)), yaml(customResourceDefinition(resource))],
     [join('charts/signalbox/files/crds', fileName(resource)), yaml(chartCopy(resource))],
   ]);
-  return new Map(definitions);
+  return new Map([...definitions, ['docs/api.md', reference(resources)]]);
 }
 
 const fileName = ({ plural }: CustomResource) => `${GROUP}_${plural}.yaml`;

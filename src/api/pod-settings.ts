@@ -24,21 +24,21 @@ const toleration = z
       .string()
       .max(253)
       .optional()
-      .meta({ description: 'Taint key; empty with operator Exists matches every taint.' }),
+      .meta({ description: 'Taint key. Without it, and with operator Exists, every taint matches.' }),
     operator: z
       .enum(['Exists', 'Equal'])
       .optional()
-      .meta({ description: 'How key and value relate. Default Equal.' }),
-    value: z.string().max(63).optional().meta({ description: 'Taint value, with operator Equal.' }),
+      .meta({ description: 'Equal: the value must match too. Exists: any value matches. Default Equal.' }),
+    value: z.string().max(63).optional().meta({ description: 'Taint value, for operator Equal.' }),
     effect: z
       .enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute'])
       .optional()
-      .meta({ description: 'Taint effect; empty matches every effect.' }),
+      .meta({ description: 'Taint effect. Default: every effect.' }),
     tolerationSeconds: z
       .int()
       .min(0)
       .optional()
-      .meta({ description: 'How long a NoExecute taint is tolerated, in seconds.' }),
+      .meta({ description: 'How long a NoExecute taint is tolerated, in seconds. Default: for ever.' }),
   })
   .meta({
     description: 'A taint that the pod may run beside.',
@@ -71,22 +71,22 @@ const withinLimits = {
 export const podSettings = z.strictObject({
   serviceAccountName: objectName('service account whose token the pod gets').optional().meta({
     description:
-      'Service account that the pod runs as, with its API token mounted. Without it the pod has no Kubernetes API token.',
+      'Service account that the pod runs as, with its API token mounted. Default: the default account of the namespace, without a token.',
   }),
   resources: z
     .strictObject({
-      requests: resourceList('What the pod is guaranteed.').optional(),
-      limits: resourceList('What the pod may use at most.').optional(),
+      requests: resourceList('What the container is guaranteed, for example cpu: 250m.').optional(),
+      limits: resourceList('What the container may use at most, for example memory: 512Mi.').optional(),
     })
     .optional()
     .meta({
-      description: 'CPU, memory and other resources of the main container.',
+      description: 'CPU, memory and other resources of the container that runs the step.',
       ...checks(withinLimits),
     }),
-  nodeSelector: z
-    .record(z.string().max(317), z.string().max(63))
-    .optional()
-    .meta({ description: 'Labels that a node must have to run the pod.', maxProperties: 16 }),
+  nodeSelector: z.record(z.string().max(317), z.string().max(63)).optional().meta({
+    description: 'Labels that a node must have to run the pod. Default: any node.',
+    maxProperties: 16,
+  }),
   tolerations: z
     .array(toleration)
     .max(16)

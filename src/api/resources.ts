@@ -43,17 +43,65 @@ export interface CustomResource {
   plural: string;
   shortName: string;
   description: string;
+  /** A YAML document that uses what people need first, for the reference. */
+  example: string;
   spec: z.ZodType;
   status: z.ZodType;
   columns: Column[];
 }
+
+const workflowExample = `apiVersion: signalbox.dev/v1alpha1
+kind: Workflow
+metadata:
+  name: check-disk
+spec:
+  params:
+    - name: directory
+      default: /tmp
+  steps:
+    - name: measure
+      script:
+        env:
+          DIRECTORY: \${{ params.directory }}
+        bash: |
+          used=$(df --output=pcent "$DIRECTORY" | tail -n 1 | tr -dc 0-9)
+          echo "used=$used" >> "$SIGNALBOX_OUTPUT"
+      timeout: 1m
+      retry:
+        limit: 2
+    - name: warn
+      when: int(steps.measure.outputs.used) > 80
+      script:
+        env:
+          USED: \${{ steps.measure.outputs.used }}
+        python: |
+          import os
+          print(f"{os.environ['USED']} % of the disk is used")
+  finally:
+    - name: farewell
+      script:
+        bash: echo checked
+`;
+
+const workflowRunExample = `apiVersion: signalbox.dev/v1alpha1
+kind: WorkflowRun
+metadata:
+  generateName: check-disk-
+spec:
+  workflowRef:
+    name: check-disk
+  params:
+    directory: /home
+`;
 
 export const resources: CustomResource[] = [
   {
     kind: 'Workflow',
     plural: 'workflows',
     shortName: 'wfl',
-    description: 'A Workflow is a pipeline of steps. Each execution of it is a WorkflowRun.',
+    description:
+      'A Workflow is a pipeline of steps. To execute it, create a WorkflowRun that names it: it runs on the workflow as it is then, whatever is edited later.',
+    example: workflowExample,
     spec: workflowSpec,
     status: workflowStatus,
     columns: [
@@ -99,7 +147,9 @@ export const resources: CustomResource[] = [
     kind: 'WorkflowRun',
     plural: 'workflowruns',
     shortName: 'wfr',
-    description: 'A WorkflowRun is one execution of a Workflow.',
+    description:
+      'A WorkflowRun is one execution of a Workflow. Its spec says what to run and with which values; its status is the record of what came of it.',
+    example: workflowRunExample,
     spec: workflowRunSpec,
     status: workflowRunStatus,
     columns: [

@@ -9,7 +9,7 @@ const source = (language: string, command: string) =>
     .max(65_536)
     .optional()
     .meta({
-      description: `Source in ${language}, run with ${command}. Taken literally: values reach it through env only.`,
+      description: `Source in ${language}, run with ${command}. It is taken literally: values reach it through env.`,
     });
 
 const variable = z.string().min(1).max(128);
@@ -53,7 +53,7 @@ export const scriptStep = z
       .optional()
       .meta({
         description:
-          'Environment variables. ${{ expression }} in a value is replaced, for example ${{ params.region }} or ${{ steps.build.outputs.version }}.',
+          'Environment variables. ${{ expression }} in a value is replaced by what the expression gives, for example ${{ params.region }} or ${{ steps.build.outputs.version }}.',
         maxProperties: 64,
         ...variableNames,
       }),
@@ -62,14 +62,14 @@ export const scriptStep = z
       .optional()
       .meta({
         description:
-          'Environment variables whose values come from Secrets. The kubelet reads them, the operator never does.',
+          'Environment variables whose values come from Secrets. The kubelet reads the Secrets, the operator never does.',
         maxProperties: 64,
         ...variableNames,
       }),
   })
   .meta({
     description:
-      'Runs a script in a container. Outputs are written to the file $SIGNALBOX_OUTPUT as key=value lines or as one JSON object, at most 4 KiB.',
+      'Runs a script in a container: exactly one of bash, python and node. It succeeds when it exits with 0. What it writes to the file $SIGNALBOX_OUTPUT, as key=value lines or as one JSON object of at most 4 KiB, are its outputs.',
     ...checks(
       {
         rule: '[has(self.bash), has(self.python), has(self.node)].filter(x, x).size() == 1',
@@ -96,7 +96,7 @@ const backoff = z
     max: duration('Longest wait. Default 5m.').optional(),
   })
   .meta({
-    description: 'How long to wait between attempts.',
+    description: 'How long to wait between attempts: each wait is longer than the one before.',
     ...checks({
       rule: "!has(self.initial) || !has(self.max) || [self.initial, self.max].exists(d, !d.matches('^([0-9]+(ms|s|m|h))+$')) || duration(self.initial) <= duration(self.max)",
       message: 'initial must not be longer than max',
@@ -110,26 +110,29 @@ const retry = z
       .int()
       .min(0)
       .max(20)
-      .meta({ description: 'How many further attempts follow a failed first one.' }),
+      .meta({ description: 'How many further attempts may follow a failed first one.' }),
     backoff: backoff.optional(),
   })
-  .meta({ description: 'Tries a failed step again, each attempt as a new Job.' });
+  .meta({
+    description: 'Tries the step again when it fails, each attempt as a new Job. Default: one attempt.',
+  });
 export type Retry = z.infer<typeof retry>;
 
-const common = {
-  name: name('step'),
+const task = { name: name('step'), script: scriptStep.optional() };
+
+const conduct = {
   when: expression(
-    'Runs the step only if true; otherwise it is Skipped and those after it go on.',
+    'Runs the step only if this is true; otherwise the step is Skipped, and those after it go on as if it had succeeded. It sees params, trigger, run, workflow, and the phase, outputs and summary of earlier steps, for example int(steps.count.outputs.nodes) > 3. Default: true.',
   ).optional(),
   timeout: duration('How long one attempt may run before it is stopped and fails. Default 1h.').optional(),
   retry: retry.optional(),
   continueOnError: z.boolean().optional().meta({
-    description: 'Counts a failure of this step as success: it is shown as Failed, and the run goes on.',
+    description:
+      'Forgives a failure: the step is shown as Failed, and the run goes on as if it had succeeded. Default false.',
   }),
-  pod: podSettings
-    .optional()
-    .meta({ description: 'Settings of the pod; each one set here replaces that of podDefaults.' }),
-  script: scriptStep.optional(),
+  pod: podSettings.optional().meta({
+    description: 'Settings of the pod of this step. Each one that is set replaces that of podDefaults.',
+  }),
 };
 
 /** The members of a step of which exactly one is set: what the step does. */
@@ -152,26 +155,27 @@ const notItself = {
 /** A step of the main graph. */
 export const step = z
   .strictObject({
-    ...common,
+    ...task,
     dependsOn: z
       .array(z.string().max(63).meta({ description: 'Name of a step.' }))
       .max(64)
       .optional()
       .meta({
         description:
-          'Steps that must have ended before this one starts. Omitted: the step before it in the list. []: none, it starts at once.',
+          'Names of the steps that must have ended before this one starts. Default: the step before it in the list. Steps that wait for the same step, or for none ([]), run in parallel.',
         'x-kubernetes-list-type': 'set',
       }),
     runIf: z.enum(['Success', 'Failure', 'Always']).optional().meta({
       description:
-        'Success (default): runs if nothing before it failed. Failure: runs if something before it failed. Always: runs in any case.',
+        'Whether the step runs after a failure. Success: only if no step before it failed. Failure: only if one did. Always: in any case. Default Success.',
     }),
+    ...conduct,
   })
-  .meta({ description: 'One step of the pipeline.', ...checks(exactlyOneType, notItself) });
+  .meta({ description: 'A step of the pipeline.', ...checks(exactlyOneType, notItself) });
 export type Step = z.infer<typeof step>;
 
 /** A step that runs at the end of every run. */
 export const finallyStep = z
-  .strictObject(common)
-  .meta({ description: 'One step that always runs at the end.', ...checks(exactlyOneType) });
+  .strictObject({ ...task, ...conduct })
+  .meta({ description: 'A step that runs at the end of every run.', ...checks(exactlyOneType) });
 export type FinallyStep = z.infer<typeof finallyStep>;

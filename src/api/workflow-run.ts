@@ -16,25 +16,28 @@ export const workflowRunSpec = z
     workflowRef: z
       .strictObject({ name: objectName('Workflow') })
       .meta({ description: 'The workflow to run.' }),
-    params: z
-      .record(z.string().max(63), scalar)
-      .optional()
-      .meta({ description: 'Values for the parameters of the workflow.', maxProperties: 64 }),
+    params: z.record(z.string().max(63), scalar).optional().meta({
+      description: 'Values for the parameters of the workflow, by name. Default: those of the workflow.',
+      maxProperties: 64,
+    }),
     trigger: z
       .strictObject({
-        type: z.enum(['Manual']).default('Manual').meta({ description: 'What started the run.' }),
+        type: z
+          .enum(['Manual'])
+          .default('Manual')
+          .meta({ description: 'The kind of start. Default Manual.' }),
       })
       .default({ type: 'Manual' })
-      .meta({ description: 'What started the run.' }),
+      .meta({ description: 'What started the run. Default: a person, type Manual.' }),
   })
   .meta({
-    description: 'What to run, and with which values. It can not be changed.',
-    ...checks({ rule: 'self == oldSelf', message: 'a run can not be changed: create a new one' }),
+    description: 'What to run, and with which values. It can not be changed once created.',
+    ...checks({ rule: 'self == oldSelf', message: 'a run can not be changed: create another one' }),
   });
 export type WorkflowRunSpec = z.infer<typeof workflowRunSpec>;
 
-const reason = z.string().max(128).meta({ description: 'Why, as one CamelCase word for machines.' });
-const message = z.string().max(1024).meta({ description: 'Why, as a sentence for people.' });
+const reason = z.string().max(128).meta({ description: 'Why it stands there, as one word for machines.' });
+const message = z.string().max(1024).meta({ description: 'Why it stands there, as a sentence for people.' });
 
 const job = z
   .strictObject({
@@ -44,15 +47,15 @@ const job = z
       .meta({ description: 'Name of the Job and of its pod: kubectl logs job/<name>.' }),
     uid: z.string().max(64).optional().meta({ description: 'UID of the Job.' }),
   })
-  .meta({ description: 'The Job of this attempt.' });
+  .meta({ description: 'The Job that runs the attempt.' });
 
 const attempt = z
   .strictObject({
     job: job.optional(),
     startedAt: time('When the attempt started.'),
     finishedAt: time('When the attempt ended.'),
-    reason,
-    message: message.optional(),
+    reason: reason.meta({ description: 'Why it failed, as one word for machines.' }),
+    message: message.optional().meta({ description: 'Why it failed, as a sentence for people.' }),
   })
   .meta({ description: 'An attempt that failed and was followed by another.' });
 export type Attempt = z.infer<typeof attempt>;
@@ -106,7 +109,7 @@ export const workflowRunStatus = z
       .string()
       .max(16)
       .optional()
-      .meta({ description: 'Steps that have ended, of all steps, for example 3/5.' }),
+      .meta({ description: 'Steps that have ended, out of all, for example 3/5.' }),
     currentStep: z.string().max(128).optional().meta({ description: 'The steps that are running.' }),
     timedOutAt: time('When the run exceeded its timeout.').optional(),
     conditions: conditions.optional(),
@@ -116,5 +119,5 @@ export const workflowRunStatus = z
       .optional()
       .meta({ description: 'Where each step stands.', ...byName }),
   })
-  .meta({ description: 'Where the run stands.' });
+  .meta({ description: 'What Signalbox reports about the run.' });
 export type WorkflowRunStatus = z.infer<typeof workflowRunStatus>;

@@ -9,7 +9,7 @@ const param = z
       .string()
       .max(63)
       .meta({
-        description: 'Name of the parameter, read in expressions as params.<name>.',
+        description: "Name of the parameter: letters, digits and '_', not starting with a digit.",
         ...checks({
           rule: "self.matches('^[A-Za-z_][A-Za-z0-9_]*$')",
           message:
@@ -20,23 +20,33 @@ const param = z
     type: z
       .enum(['string', 'number', 'boolean'])
       .default('string')
-      .meta({ description: 'Type of the value.' }),
+      .meta({ description: 'Type of the value. Default string.' }),
     description: z
       .string()
       .max(1024)
       .optional()
       .meta({ description: 'What the parameter means, for those who start a run.' }),
-    required: z.boolean().optional().meta({ description: 'Refuses a run that gives no value.' }),
-    default: scalar.optional().meta({ description: 'Value when a run gives none.' }),
-    enum: z.array(scalar).min(1).max(64).optional().meta({ description: 'The only values allowed.' }),
+    required: z
+      .boolean()
+      .optional()
+      .meta({ description: 'Whether a run without a value is refused. Default false.' }),
+    default: scalar
+      .optional()
+      .meta({ description: 'Value when a run gives none: a string, number or boolean, as type says.' }),
+    enum: z
+      .array(scalar)
+      .min(1)
+      .max(64)
+      .optional()
+      .meta({ description: 'The only values allowed. Default: all.' }),
     pattern: z
       .string()
       .max(256)
       .optional()
-      .meta({ description: 'Regular expression that the whole value of a string parameter must match.' }),
+      .meta({ description: 'Regular expression that the whole value must match; for type string.' }),
   })
   .meta({
-    description: 'A value that a run is started with.',
+    description: 'A parameter.',
     ...checks(
       {
         rule: '!(has(self.required) && self.required && has(dyn(self).default))',
@@ -64,16 +74,19 @@ const retention = z
       .min(0)
       .max(10_000)
       .optional()
-      .meta({ description: 'How many Succeeded runs are kept. Default 100.' }),
+      .meta({ description: 'How many runs that Succeeded are kept. Default 100.' }),
     failed: z
       .int()
       .min(0)
       .max(10_000)
       .optional()
       .meta({ description: 'How many runs that ended otherwise are kept. Default 100.' }),
-    ttl: duration('How long a finished run is kept at most. Default: for ever.', '0s').optional(),
+    ttl: duration('How long a finished run is kept at most. Default: no limit.', '0s').optional(),
   })
-  .meta({ description: 'Which finished runs are kept; older ones are deleted with their Jobs and pods.' });
+  .meta({
+    description:
+      'How many finished runs are kept, and for how long. Older ones are deleted with their Jobs and pods.',
+  });
 export type Retention = z.infer<typeof retention>;
 
 /**
@@ -99,13 +112,17 @@ const namesDiffer = {
 export const workflowSpec = z
   .strictObject({
     state: z.enum(['Active', 'Paused', 'Draft']).default('Active').meta({
-      description: 'Active: triggers fire. Paused: runs are started by hand only. Draft: no run is started.',
+      description:
+        'Whether runs are started. Active: by triggers and by hand. Paused: by hand only. Draft: not at all. Default Active.',
     }),
     params: z
       .array(param)
       .max(64)
       .optional()
-      .meta({ description: 'Values that a run is started with.', ...byName }),
+      .meta({
+        description: 'Values that a run is started with, read in expressions as params.<name>.',
+        ...byName,
+      }),
     steps: z
       .array(step)
       .min(1)
@@ -121,16 +138,18 @@ export const workflowSpec = z
       .optional()
       .meta({
         description:
-          'Steps that run one after the other at the end of every run, also after failure or timeout.',
+          'Steps that run one after the other at the end of every run, also after a failure or a timeout. Each runs whether or not the one before it failed; a failure among them fails the run.',
         ...byName,
       }),
     timeout: duration(
-      'How long a run may take before its steps are stopped. Default: no limit but those of its steps.',
+      'How long a run may take before its steps are stopped. Default: no limit but that of each step.',
     ).optional(),
     retention: retention.optional(),
-    podDefaults: podSettings.optional().meta({ description: 'Settings of the pods of all steps.' }),
+    podDefaults: podSettings
+      .optional()
+      .meta({ description: 'Settings of the pods of all steps. A step can replace each of them.' }),
   })
-  .meta({ description: 'What the workflow does, and how it is started.', ...checks(namesDiffer) });
+  .meta({ description: 'What the workflow does.', ...checks(namesDiffer) });
 export type WorkflowSpec = z.infer<typeof workflowSpec>;
 
 /** What Signalbox reports about a Workflow. */
@@ -152,5 +171,5 @@ export const workflowStatus = z
       .meta({ description: 'The run that started last.' }),
     lastResult: z.string().max(32).optional().meta({ description: 'Phase of the run that ended last.' }),
   })
-  .meta({ description: 'What is known about the workflow.' });
+  .meta({ description: 'What Signalbox reports about the workflow.' });
 export type WorkflowStatus = z.infer<typeof workflowStatus>;
