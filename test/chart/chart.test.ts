@@ -1,0 +1,250 @@
+import assert from 'node:assert/strict';
+import { readdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { test } from 'node:test';
+import type { Deployment } from 'kubernetes-types/apps/v1.d.ts';
+import type { PolicyRule, Role } from 'kubernetes-types/rbac/v1.d.ts';
+import { parse } from 'yaml';
+import { chart, crds, helm, type Manifest, ofKind, parseManifests, render, type Values } from './helm.ts';
+
+const digest = `sha256:${'0123456789abcdef'.repeat(4)}`;
+const single: Values = { namespace: 'team-a' };
+
+/** Another value than the default for each that there is. */
+const changes: Record<string, unknown> = {
+  replicas: 3,
+  'image.repository': 'registry.example.com/signalbox',
+  'image.tag': 'main',
+  'image.digest': digest,
+  'image.pullPolicy': 'Always',
+  'scriptImage.repository': 'registry.example.com/script',
+  'scriptImage.tag': 'main',
+  'scriptImage.digest': digest,
+  imagePullSecrets: [{ name: 'registry' }],
+  namespace: 'team-a',
+  logLevel: 'debug',
+  'crds.install': false,
+  'rbac.aggregate': false,
+  'serviceAccount.name': 'operator',
+  'serviceAccount.annotations': { 'example.com/role': 'runner' },
+  'metrics.service': false,
+  'podDisruptionBudget.enabled': false,
+  'resources.requests': { cpu: '2' },
+  'resources.limits': { memory: '1Gi', cpu: 2 },
+  podAnnotations: { 'example.com/scrape': 'true' },
+  nodeSelector: { 'kubernetes.io/arch': 'arm64' },
+  tolerations: [{ operator: 'Exists' }],
+  affinity: { podAntiAffinity: {} },
+  priorityClassName: 'system-cluster-critical',
+  nameOverride: 'box',
+  fullnameOverride: 'box',
+};
+
+test('helm finds nothing to complain about', async () => {
+  for (const values of [{}, single, everything()]) {
+    assert.match(await helm(['lint', '--strict'], values), /1 chart\(s\) linted, 0 chart\(s\) failed/);
+  }
+});
+
+test('each value has a description, a default, and an effect of its own', async () => {
+  const defaults = parse(await readFile(path.join(chart, 'values.yaml'), 'utf8')) as Values;
+  const schema = JSON.parse(await readFile(path.join(chart, 'values.schema.json'), 'utf8')) as Schema;
+  const inSchema = Object.keys(schema.properties ?? {}).filter((name) => name !== 'global');
+  assert.deepEqual(Object.keys(defaults).sort(), inSchema.sort());
+  assert.deepEqual(undescribed(schema, schema, ''), []);
+
+  const before = JSON.stringify(await render());
+  for (const [name, value] of Object.entries(changes)) {
+    const after = await render(nested(name, value));
+    assert.notEqual(JSON.stringify(after), before, `${name} changes nothing`);
+  }
+  assert.deepEqual([...leaves(defaults)].sort(), [...leaves(everything())].sort());
+});
+
+test('the operator runs in the restricted profile, on two replicas of which one may be moved at a time', async () => {
+  for (const values of [{}, single, everything()]) {
+    const { template } = deploymentOf(await render(values)).spec ?? {};
+    const [container, ...others] = template?.spec?.containers ?? [];
+    assert.deepEqual(others, []);
+    assert.deepEqual(template?.spec?.securityContext, {
+      runAsNonRoot: true,
+      seccompProfile: { type: 'RuntimeDefault' },
+    });
+    assert.deepEqual(container?.securityContext, {
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'] },
+    });
+    assert.equal(container?.livenessProbe?.httpGet?.path, '/livez');
+    assert.equal(container?.readinessProbe?.httpGet?.path, '/readyz');
+    assert.ok(container?.resources?.limits?.memory);
+  }
+  const objects = await render();
+  assert.equal(deploymentOf(objects).spec?.replicas, 2);
+  assert.equal(ofKind(objects, 'PodDisruptionBudget').length, 1);
+  assert.deepEqual(ofKind(await render({ replicas: 1 }), 'PodDisruptionBudget'), []);
+});
+
+test('no role reaches a Secret, names a wildcard, or lets its holder become somebody else', async () => {
+  for (const values of [{}, single, everything()]) {
+    const rules = rulesOf(await render(values));
+    assert.ok(rules.length > 0);
+    for (const { apiGroups = [], resources = [], verbs } of rules) {
+      const words = [...apiGroups, ...resources, ...verbs];
+      const forbidden = [
+        '*',
+        'secrets',
+        'escalate',
+        'bind',
+        'impersonate',
+        'pods/exec',
+        'serviceaccounts/token',
+      ];
+      assert.deepEqual(
+        words.filter((word) => forbidden.includes(word)),
+        [],
+      );
+    }
+  }
+});
+
+test('with a single namespace nothing but the CRDs belongs to the cluster', async () => {
+  const objects = await render({ ...single, crds: { install: false } });
+  assert.deepEqual(
+    objects.filter(({ metadata }) => metadata.namespace === undefined),
+    [],
+  );
+  const namespaces = ofKind(objects, 'Role').map(({ metadata }) => `${metadata.namespace}/${metadata.name}`);
+  assert.deepEqual(namespaces, ['team-a/demo-signalbox', 'system/demo-signalbox-lease']);
+  assert.ok(argumentsOf(objects).includes('--namespace=team-a'));
+});
+
+test('the lease that the operator asks for is the one that it may have', async () => {
+  for (const values of [{}, { fullnameOverride: 'box' }]) {
+    const objects = await render(values);
+    const flag = argumentsOf(objects).find((argument) => argument.startsWith('--lease-name='));
+    const [rule] = rulesOf(objects).filter(({ resources }) => resources?.includes('leases'));
+    assert.equal(flag, `--lease-name=${rule?.resourceNames?.join()}`);
+    assert.ok(argumentsOf(objects).includes('--lease-namespace=system'));
+  }
+});
+
+test('images are named by tag, by default that of the chart, or by digest', async () => {
+  const image = async (values: Values) => {
+    const objects = await render({ image: values, scriptImage: values });
+    const script = argumentsOf(objects).find((argument) => argument.startsWith('--script-image='));
+    return [deploymentOf(objects).spec?.template.spec?.containers[0]?.image, script];
+  };
+  const { appVersion } = parse(await readFile(path.join(chart, 'Chart.yaml'), 'utf8')) as {
+    appVersion: string;
+  };
+  assert.deepEqual(await image({}), [
+    `signalbox:${appVersion}`,
+    `--script-image=signalbox-script:${appVersion}`,
+  ]);
+  assert.deepEqual(await image({ repository: 'r', tag: 'main' }), ['r:main', '--script-image=r:main']);
+  assert.deepEqual(await image({ repository: 'r', tag: 'x', digest }), [
+    `r@${digest}`,
+    `--script-image=r@${digest}`,
+  ]);
+});
+
+test('the CRDs are those of crds/, upgraded with the release and kept when it goes', async () => {
+  const rendered = ofKind(await render(), 'CustomResourceDefinition');
+  const files = (await readdir(crds)).sort();
+  const texts = await Promise.all(files.map((file) => readFile(path.join(crds, file), 'utf8')));
+  const kept = texts.flatMap(parseManifests).map((crd) => ({
+    ...crd,
+    metadata: { ...crd.metadata, annotations: { 'helm.sh/resource-policy': 'keep' } },
+  }));
+  assert.ok(kept.length > 0);
+  assert.deepEqual(rendered, kept);
+});
+
+const refused: [Values, RegExp][] = [
+  [{ replica: 1 }, /additional properties 'replica' not allowed/],
+  [{ replicas: 'two' }, /'\/replicas': got string, want integer/],
+  [{ replicas: -1 }, /'\/replicas': minimum: got -1, want 0/],
+  [{ image: { tagg: 'x' } }, /'\/image': additional properties 'tagg' not allowed/],
+  [{ image: { repository: '' } }, /'\/image\/repository': minLength/],
+  [{ image: { digest: 'sha256:12' } }, /'\/image\/digest': 'sha256:12' does not match pattern/],
+  [
+    { scriptImage: { pullPolicy: 'Always' } },
+    /'\/scriptImage': additional properties 'pullPolicy' not allowed/,
+  ],
+  [{ namespace: ['a', 'b'] }, /'\/namespace': got array, want string/],
+  [{ namespace: 'Team A' }, /'\/namespace': 'Team A' does not match pattern/],
+  [{ logLevel: 'loud' }, /'\/logLevel': value must be one of 'debug', 'info', 'warn', 'error'/],
+  [{ imagePullSecrets: ['registry'] }, /'\/imagePullSecrets\/0': got string, want object/],
+  [{ resources: { limits: { memory: true } } }, /'\/resources\/limits\/memory': got boolean/],
+];
+
+for (const [values, message] of refused) {
+  test(`refuses ${JSON.stringify(values)}`, async () => {
+    await assert.rejects(render(values), message);
+  });
+}
+
+test('works as a dependency of another chart, which hands it global values', async () => {
+  assert.deepEqual(await render({ global: { region: 'eu' } }), await render());
+});
+
+test('refuses a cluster whose API server would not keep spec.managedBy of a Job', async () => {
+  await assert.rejects(helm(['template', 'demo'], {}, '1.31.9'), /requires kubeVersion: >=1\.32\.0-0/);
+});
+
+interface Schema {
+  description?: string;
+  $ref?: string;
+  properties?: Record<string, Schema>;
+  definitions?: Record<string, Schema>;
+}
+
+/** Paths of the properties without a description, of their own or of the definition that they refer to. */
+function undescribed(schema: Schema, whole: Schema, at: string): string[] {
+  return Object.entries(schema.properties ?? {}).flatMap(([name, property]) => {
+    const referred = whole.definitions?.[property.$ref?.split('/').at(-1) ?? ''];
+    const own = (property.description ?? referred?.description) ? [] : [`${at}/${name}`];
+    return [...own, ...undescribed(property, whole, `${at}/${name}`)];
+  });
+}
+
+/** `nested('a.b', 1)` is `{a: {b: 1}}`. */
+function nested(name: string, value: unknown): Values {
+  return name.split('.').reduceRight<unknown>((inner, key) => ({ [key]: inner }), value) as Values;
+}
+
+/** All changes at once. */
+function everything(): Values {
+  const values: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(changes)) {
+    const [first = '', second] = name.split('.');
+    values[first] = second ? { ...(values[first] as Values), [second]: value } : value;
+  }
+  return values;
+}
+
+/** Names such as `image.tag`; two levels are as deep as the values go. */
+function* leaves(values: Values): Generator<string> {
+  for (const [name, value] of Object.entries(values)) {
+    const group = Object.keys(changes).some((change) => change.startsWith(`${name}.`));
+    if (group) yield* Object.keys(value as Values).map((inner) => `${name}.${inner}`);
+    else yield name;
+  }
+}
+
+function deploymentOf(objects: readonly Manifest[]): Deployment {
+  const [deployment, ...others] = ofKind<Deployment>(objects, 'Deployment');
+  assert.ok(deployment && others.length === 0);
+  return deployment;
+}
+
+function argumentsOf(objects: readonly Manifest[]): string[] {
+  return deploymentOf(objects).spec?.template.spec?.containers[0]?.args ?? [];
+}
+
+function rulesOf(objects: readonly Manifest[]): PolicyRule[] {
+  return ['Role', 'ClusterRole'].flatMap((kind) =>
+    ofKind<Role>(objects, kind).flatMap(({ rules }) => rules ?? []),
+  );
+}
