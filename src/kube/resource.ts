@@ -41,6 +41,8 @@ export interface ObjectVersion extends ObjectName {
 
 export interface CallOptions {
   signal?: AbortSignal;
+  /** Limit for one try, instead of the transport's. */
+  timeoutMs?: number;
 }
 
 /** Which objects; all by default. */

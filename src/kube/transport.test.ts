@@ -195,6 +195,19 @@ test('an aborted signal ends the request with its reason, before, during and bet
   assert.equal(server.requests.length, 1);
 });
 
+test('a transport that is closed tries nothing again', async () => {
+  await using server = await startFakeServer((_, response) =>
+    reply(response, 500, status(500, 'InternalError')),
+  );
+  const transport = createTransport(server.connection, { userAgent: 'test/1' });
+  const request = transport.request(get);
+  while (server.requests.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  await transport.close();
+  await assert.rejects(request);
+  await assert.rejects(transport.request(get), ConnectionError);
+  assert.equal(server.requests.length, 1);
+});
+
 test('a token that is refused is read again at once, and only once', async () => {
   await using server = await startFakeServer((request, response) =>
     request.headers['authorization'] === 'Bearer new'

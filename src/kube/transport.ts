@@ -18,6 +18,8 @@ export interface ApiRequest extends RequestName {
   /** Whether sending it twice does the same as once, so that it may be repeated when the answer is lost. */
   idempotent: boolean;
   signal?: AbortSignal | undefined;
+  /** Limit for one try. @default that of the transport */
+  timeoutMs?: number;
   /** Asked right before each try of a write; when false, nothing is sent. */
   fence?: () => boolean;
 }
@@ -89,6 +91,7 @@ export function createTransport(connection: Connection, options: TransportOption
   const dispatcherOptions = clientOptions(connection);
   const pool = new Pool(origin.origin, { ...dispatcherOptions, connections: options.connections ?? 32 });
   const streams = new Set<Client>();
+  const closing = new AbortController();
 
   /** One try, with the token of the moment, counted. */
   async function tryOnce(dispatcher: Dispatcher, name: RequestName, outgoing: Outgoing): Promise<Incoming> {
@@ -138,8 +141,12 @@ export function createTransport(connection: Connection, options: TransportOption
         return JSON.parse(answer.body.toString());
       } catch (error) {
         const wait = attempt < RETRIES ? retryDelay(error, call.idempotent, attempt, random) : undefined;
-        if (wait === undefined) throw error;
-        await sleep(clock, wait, call.signal);
+        if (wait === undefined || closing.signal.aborted) throw error;
+        await sleep(
+          clock,
+          wait,
+          AbortSignal.any(call.signal ? [call.signal, closing.signal] : [closing.signal]),
+        );
       }
     }
   }
@@ -155,7 +162,7 @@ export function createTransport(connection: Connection, options: TransportOption
           : { ...headers, 'content-type': call.contentType ?? 'application/json' },
       ...(body === undefined ? {} : { body }),
       ...(call.signal ? { signal: call.signal } : {}),
-      timeoutMs,
+      timeoutMs: call.timeoutMs ?? timeoutMs,
     };
   }
 
@@ -181,6 +188,7 @@ export function createTransport(connection: Connection, options: TransportOption
     request,
     stream,
     async close() {
+      closing.abort(new Error('the transport was closed'));
       await Promise.all([pool, ...streams].map((dispatcher) => dispatcher.destroy()));
     },
   };
