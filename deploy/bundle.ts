@@ -56,4 +56,7 @@ await build({
   // For dependencies that are CommonJS and require() what Node has built in.
   banner: { js: "import{createRequire}from'node:module';const require=createRequire(import.meta.url);" },
   plugins: [shakeKubernetesClient, mapOwnCodeOnly],
+}).catch(() => {
+  // It has printed why.
+  process.exitCode = 1;
 });

@@ -189,8 +189,8 @@ test('works as a dependency of another chart, which hands it global values', asy
   assert.deepEqual(await render({ global: { region: 'eu' } }), await render());
 });
 
-test('refuses a cluster whose API server would not keep spec.managedBy of a Job', async () => {
-  await assert.rejects(helm(['template', 'demo'], {}, '1.31.9'), /requires kubeVersion: >=1\.32\.0-0/);
+test('refuses a cluster that the operator would refuse', async () => {
+  await assert.rejects(helm(['template', 'demo'], {}, '1.32.9'), /requires kubeVersion: >=1\.33\.0-0/);
 });
 
 interface Schema {

@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict';
+import { cp, readdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import type { Deployment } from 'kubernetes-types/apps/v1.d.ts';
+import { type Cluster, down, up } from '../cluster/cluster.ts';
+import { run } from '../cluster/command.ts';
+import { reportTo } from '../cluster/report.ts';
+import { waitFor } from '../cluster/wait.ts';
+import { chart, examples } from './helm.ts';
+
+const account = 'system:serviceaccount:system:signalbox';
+let cluster: Cluster;
+
+before(async () => {
+  cluster = await up({ name: 'chart-test', controlPlane: true }, reportTo(process.stderr));
+  await helm('install', 'signalbox', chart, '--create-namespace');
+});
+after(() => down('chart-test'));
+
+function helm(...args: string[]): Promise<string> {
+  return run([cluster.helm, ...args, '--kubeconfig', cluster.kubeconfig, '--namespace', 'system']);
+}
+
+function kubectl(args: string, input = ''): Promise<string> {
+  return run([cluster.kubectl, '--kubeconfig', cluster.kubeconfig, ...args.split(' ')], { input });
+}
+
+async function mayDo(user: string, what: string): Promise<boolean> {
+  // kubectl ends with 1 when the answer is no.
+  const answer = await kubectl(`auth can-i ${what} --as=${user}`).catch(String);
+  assert.match(answer, /^(yes|no)$/m);
+  return /^yes$/m.test(answer);
+}
+
+test('the API server takes the pod of the operator in a namespace of the restricted profile', async () => {
+  const { spec } = JSON.parse(await kubectl('get deployment signalbox -n system -o json')) as Deployment;
+  const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'probe' }, spec: spec?.template.spec };
+  await kubectl('label namespace system pod-security.kubernetes.io/enforce=restricted');
+  assert.match(
+    await kubectl('create --dry-run=server -n system -f -', JSON.stringify(pod)),
+    /pod\/probe created/,
+  );
+  const host = { ...pod, spec: { ...pod.spec, hostNetwork: true } };
+  await assert.rejects(
+    kubectl('create --dry-run=server -n system -f -', JSON.stringify(host)),
+    /violates PodSecurity/,
+  );
+});
+
+test('the operator may do its work, and nothing with Secrets or with what belongs to others', async () => {
+  const may = [
+    'watch workflows.signalbox.dev -A',
+    'patch workflowruns.signalbox.dev --subresource=status -n any',
+    'create pods -n any',
+    'patch jobs.batch --subresource=status -n any',
+    'create leases.coordination.k8s.io -n system',
+    'patch leases.coordination.k8s.io/signalbox -n system',
+  ];
+  const mayNot = [
+    'get secrets -n any',
+    'list secrets -n system',
+    'create pods --subresource=exec -n any',
+    'update workflows.signalbox.dev -n any',
+    'create workflowruns.signalbox.dev -n any',
+    'patch deployments.apps -n system',
+    'get nodes',
+    'patch leases.coordination.k8s.io/other -n system',
+    'patch leases.coordination.k8s.io/signalbox -n any',
+  ];
+  for (const what of may) assert.ok(await mayDo(account, what), `may not ${what}`);
+  for (const what of mayNot) assert.ok(!(await mayDo(account, what)), `may ${what}`);
+});
+
+test("whoever edits a namespace writes its workflows, and whoever views it sees them; status is the operator's", async () => {
+  await kubectl('create rolebinding jane --clusterrole=edit --user=jane -n default');
+  await kubectl('create rolebinding joe --clusterrole=view --user=joe -n default');
+  // The controller-manager adds up aggregated roles some time after they are there.
+  await waitFor(
+    'the edit role to know workflows',
+    20_000,
+    async () => (await mayDo('jane', 'create workflows')) || undefined,
+  );
+  assert.ok(await mayDo('jane', 'create workflowruns'));
+  assert.ok(!(await mayDo('jane', 'patch workflowruns --subresource=status')));
+  assert.ok(await mayDo('joe', 'watch workflowruns'));
+  assert.ok(!(await mayDo('joe', 'create workflowruns')));
+});
+
+test('what the notes tell to copy, and every example, is taken by the API server', async () => {
+  const notes = await helm('get', 'notes', 'signalbox');
+  const documents = [...notes.matchAll(/<<'END'\n(.*?)\nEND\n/gs)].map(([, text]) => text);
+  assert.equal(documents.length, 2);
+  for (const text of documents) assert.match(await kubectl('create --dry-run=server -f -', text), /created/);
+  for (const file of await readdir(examples)) {
+    assert.match(await kubectl(`create --dry-run=server -f ${path.join(examples, file)}`), /created/);
+  }
+});
+
+test('an upgrade brings new CRDs, an uninstall keeps them and all workflows, an install takes them back', async () => {
+  const shortNames = () => kubectl('get crd workflows.signalbox.dev -o jsonpath={.spec.names.shortNames}');
+  await helm('upgrade', 'signalbox', await olderChart());
+  assert.equal(await shortNames(), '');
+  await kubectl(`apply -f ${path.join(examples, 'hello.yaml')}`);
+  await helm('upgrade', 'signalbox', chart);
+  assert.equal(await shortNames(), '["wfl"]');
+  await helm('uninstall', 'signalbox');
+  assert.match(await kubectl('get workflows'), /^hello /m);
+  await helm('install', 'signalbox', chart);
+  assert.match(await kubectl('get workflows'), /^hello /m);
+});
+
+/** A copy of the chart whose CRDs have no short names. */
+async function olderChart(): Promise<string> {
+  const copy = path.join(cluster.folder, 'older-chart');
+  await cp(chart, copy, { recursive: true });
+  const folder = path.join(copy, 'files/crds');
+  for (const name of await readdir(folder)) {
+    const file = path.join(folder, name);
+    const text = await readFile(file, 'utf8');
+    await writeFile(file, text.replace(/^ +shortNames:\n( +- \w+\n)+/m, ''));
+  }
+  return copy;
+}
