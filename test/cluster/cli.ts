@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { type Cluster, down, status, up } from './cluster.ts';
+import { load } from './images.ts';
 import { prepare } from './requirements.ts';
 import { reportTo } from './report.ts';
 import { clusterFolder, type ClusterOptions } from './settings.ts';
@@ -11,6 +12,7 @@ const usage = `A real Kubernetes cluster on this machine.
   node test/cluster/cli.ts down             end it and remove all that it left on this machine
   node test/cluster/cli.ts status           what runs, and where its logs are
   node test/cluster/cli.ts kubeconfig       print the path of the admin's kubeconfig
+  node test/cluster/cli.ts load IMAGE       import an image that was built on this machine with images.ts
   node test/cluster/cli.ts prepare          install Debian packages (as root) and build the programs, nothing else
 
   --name NAME            which cluster                                       (signalbox)
@@ -52,9 +54,9 @@ function describe(cluster: Cluster): string {
   return `Cluster "${cluster.name}" is up at ${cluster.server}\n\n  export KUBECONFIG=${cluster.kubeconfig}\n  alias kubectl=${cluster.kubectl}\n`;
 }
 
-async function main(command: string): Promise<string> {
+async function main([command, image]: readonly string[]): Promise<string> {
   const report = reportTo(process.stderr);
-  switch (command) {
+  switch (command ?? 'help') {
     case 'up':
       return describe(await up(toOptions(), report));
     case 'down':
@@ -62,6 +64,10 @@ async function main(command: string): Promise<string> {
       return `Cluster "${values.name}" is gone.\n`;
     case 'status':
       return status(values.name);
+    case 'load':
+      if (!image) throw new Error('Name the image to load, such as: load localhost/signalbox-base/node:26');
+      await load({ folder: clusterFolder(values.name) }, image);
+      return `Cluster "${values.name}" has image ${image}.\n`;
     case 'kubeconfig':
       return `${adminKubeconfig(clusterFolder(values.name))}\n`;
     case 'prepare':
@@ -73,7 +79,7 @@ async function main(command: string): Promise<string> {
 }
 
 try {
-  process.stdout.write(await main(positionals[0] ?? 'help'));
+  process.stdout.write(await main(positionals));
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 1;

@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs';
+import type { Node } from 'kubernetes-types/core/v1.d.ts';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import path from 'node:path';
 import { get } from './api.ts';
 import { type Binaries, ensureBinaries } from './binaries.ts';
 import { cacheRoot, makeOnce } from './cache.ts';
-import { adminKubeconfig, makeCertificates, serverUrl } from './certificates.ts';
+import { adminKubeconfig, makeCertificates, nodeName, serverUrl } from './certificates.ts';
 import {
   assertRunning,
   type Component,
@@ -13,10 +14,18 @@ import {
   componentsOf,
   logOf,
   processOf,
+  remember,
   startComponent,
   stopComponent,
 } from './components.ts';
 import { auditLog, certificate, type Site, writeControlPlaneFiles } from './control-plane.ts';
+import { run } from './command.ts';
+import { buildClusterImages } from './base-images.ts';
+import { dnsManifest } from './dns.ts';
+import { containerdSocket, type Image, load } from './images.ts';
+import { createMachine, furnish, isFurnished, removeMachine } from './machine.ts';
+import { writeNodeFiles } from './node.ts';
+import { end } from './process.ts';
 import { withLock } from './lock.ts';
 import { assertPossible } from './requirements.ts';
 import { type Report, silent } from './report.ts';
@@ -60,16 +69,22 @@ const readyLimit = 60_000;
 export async function up(options: ClusterOptions = {}, report: Report = silent): Promise<Cluster> {
   const settings = toSettings(options);
   await assertPossible(settings.controlPlane);
-  const binaries = await ensureBinaries(report);
+  const programs = await ensureBinaries(report);
+  const images = settings.controlPlane ? [] : await buildClusterImages(programs, report);
   return underLock(settings.name, async () => {
-    const site = await settle(settings, binaries);
-    const done = report('starting the control plane');
-    for (const component of ['etcd', 'kube-apiserver'] as const) await startComponent(site, component);
+    const site = await settle(settings, programs);
+    const done = report(`starting cluster "${settings.name}"`);
+    if (!settings.controlPlane) await ensureMachine(site);
+    await startComponent(site, 'etcd');
+    await startComponent(site, 'kube-apiserver');
+    if (!settings.controlPlane) await startContainerd(site, images);
     await apiServerReady(site);
     for (const component of componentsOf(settings)) await startComponent(site, component);
+    if (!settings.controlPlane) await applyDns(site);
     await controllersReady(site);
+    if (!settings.controlPlane) await nodeReady(site);
     done();
-    return describe(site, binaries);
+    return describe(site);
   });
 }
 
@@ -79,6 +94,9 @@ export async function down(name = 'signalbox'): Promise<void> {
     const folder = clusterFolder(name);
     const record = await readRecord(folder);
     for (const component of components.toReversed()) await stopComponent(folder, component, 'SIGKILL');
+    if (record && !record.settings.controlPlane) {
+      await removeMachine(await processOf(folder, 'machine'), name, addressesOf(record.slot, false));
+    }
     await rm(folder, { recursive: true, force: true });
     if (record) await releaseSlot(record.slot);
   });
@@ -120,23 +138,24 @@ async function underLock<T>(name: string, work: () => Promise<T>): Promise<T> {
 }
 
 /** Gives the cluster its folder with all files that its parts read. */
-async function settle(settings: ClusterSettings, binaries: Binaries): Promise<Site> {
+async function settle(settings: ClusterSettings, programs: Binaries): Promise<Site> {
   const folder = clusterFolder(settings.name);
   const record = (await readRecord(folder)) ?? (await newRecord(folder, settings));
   if (!isDeepStrictEqual(record.settings, settings)) {
     const text = JSON.stringify(record.settings);
     throw new Error(`Cluster "${settings.name}" exists with other settings: ${text}. \`down\` it first.`);
   }
-  const site = siteOf(record, binaries);
+  const site = siteOf(record, programs);
   await makeOnce(certificate(site, ''), (path) => makeCertificates(path, settings.name, site.addresses));
   await writeControlPlaneFiles(site);
+  if (!settings.controlPlane) await writeNodeFiles(site);
   return site;
 }
 
 async function newRecord(folder: string, settings: ClusterSettings): Promise<Record> {
   return withLock(path.join(cacheRoot, 'slots.lock'), lockLimit, async () => {
     await rm(folder, { recursive: true, force: true });
-    await mkdir(folder, { recursive: true });
+    await mkdir(path.join(folder, 'log'), { recursive: true });
     const record: Record = { slot: await claimSlot(settings.name), settings };
     await writeFile(path.join(folder, 'cluster.json'), JSON.stringify(record));
     return record;
@@ -148,25 +167,62 @@ async function readRecord(folder: string): Promise<Record | undefined> {
   return existsSync(file) ? JSON.parse(await readFile(file, 'utf8')) : undefined;
 }
 
-function siteOf({ slot, settings }: Record, { kube }: Binaries): Site {
+function siteOf({ slot, settings }: Record, programs: Binaries): Site {
   return {
     folder: clusterFolder(settings.name),
     settings,
     addresses: addressesOf(slot, settings.controlPlane),
-    kube,
+    programs,
   };
 }
 
-function describe(site: Site, { kubectl, helm }: Binaries): Cluster {
+function describe(site: Site): Cluster {
   return {
     name: site.settings.name,
     folder: site.folder,
     kubeconfig: adminKubeconfig(site.folder),
     server: serverUrl(site.addresses),
-    kubectl,
-    helm,
+    kubectl: site.programs.kubectl,
+    helm: site.programs.helm,
     auditLog: auditLog(site),
   };
+}
+
+/** Makes the machine that a full cluster runs in, unless it runs. One that was left half made is made again. */
+async function ensureMachine(site: Site): Promise<void> {
+  const running = await processOf(site.folder, 'machine');
+  if (running && isFurnished(running)) return;
+  if (running) await end(running, 'SIGKILL');
+  const machine = await createMachine(site.programs.pause, logOf(site.folder, 'machine'));
+  await remember(site.folder, 'machine', machine);
+  await furnish(machine, site);
+}
+
+async function startContainerd(site: Site, images: readonly Image[]): Promise<void> {
+  await startComponent(site, 'containerd');
+  await waitFor('containerd to answer', readyLimit, async () => {
+    await assertRunning(site.folder, 'containerd');
+    return run(['ctr', '--address', containerdSocket(site.folder), 'version']);
+  });
+  for (const image of images) await load(site, image);
+}
+
+async function applyDns(site: Site): Promise<void> {
+  const kubectl = [site.programs.kubectl, '--kubeconfig', adminKubeconfig(site.folder)];
+  const apply = ['apply', '--server-side', '--force-conflicts', '--filename', '-'];
+  await run([...kubectl, ...apply], { input: await dnsManifest(site.addresses.dnsService) });
+}
+
+async function nodeReady(site: Site): Promise<void> {
+  await waitFor('the node to be ready', readyLimit, async () => {
+    await assertRunning(site.folder, 'kubelet');
+    const node: Node = JSON.parse(
+      await get(site.folder, serverUrl(site.addresses), `/api/v1/nodes/${nodeName}`),
+    );
+    return (
+      node.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') || undefined
+    );
+  });
 }
 
 async function apiServerReady(site: Site): Promise<void> {

@@ -8,16 +8,21 @@ import {
   type Site,
   simulatedKubeletCommand,
 } from './control-plane.ts';
-import { end, isAlive, type ProcessIdentity, startDetached } from './process.ts';
+import { enter } from './machine.ts';
+import { containerdCommand, kubeletCommand, proxyCommand } from './node.ts';
+import { end, firstChild, isAlive, type ProcessIdentity, startDetached } from './process.ts';
 import type { ClusterSettings } from './settings.ts';
 import { Hopeless } from './wait.ts';
 
 /** The long-running processes of a cluster, in the order in which they start. */
 export const components = [
   'etcd',
+  'containerd',
   'kube-apiserver',
   'kube-controller-manager',
   'kube-scheduler',
+  'kubelet',
+  'kube-proxy',
   'simulated-kubelet',
 ] as const;
 
@@ -25,26 +30,36 @@ export type Component = (typeof components)[number];
 
 const commands: Readonly<Record<Component, (site: Site) => string[]>> = {
   etcd: etcdCommand,
+  containerd: containerdCommand,
   'kube-apiserver': apiServerCommand,
   'kube-controller-manager': controllerManagerCommand,
   'kube-scheduler': schedulerCommand,
+  kubelet: kubeletCommand,
+  'kube-proxy': proxyCommand,
   'simulated-kubelet': simulatedKubeletCommand,
 };
 
 /** The components that a cluster with these settings has. */
 export function componentsOf({ controlPlane, simulatedNodes }: ClusterSettings): Component[] {
-  const absent = new Set<Component>();
+  const absent = new Set<Component>(controlPlane ? ['containerd', 'kubelet', 'kube-proxy'] : []);
   if (simulatedNodes === 0) absent.add('simulated-kubelet');
   if (simulatedNodes === 0 && controlPlane) absent.add('kube-scheduler');
   return components.filter((component) => !absent.has(component));
 }
 
-/** Starts a component unless it runs. */
+/** What must be inside the cluster's machine altogether, because it makes containers and mounts. */
+const insiders = new Set<Component>(['containerd', 'kubelet']);
+
+/** Starts a component unless it runs: in the cluster's machine, when it has one. */
 export async function startComponent(site: Site, component: Component): Promise<void> {
   if (await processOf(site.folder, component)) return;
-  await mkdir(path.join(site.folder, 'log'), { recursive: true });
-  const started = await startDetached(commands[component](site), logOf(site.folder, component));
-  await remember(site.folder, component, started);
+  const log = logOf(site.folder, component);
+  const command = commands[component](site);
+  const machine = await processOf(site.folder, 'machine');
+  if (!machine) return remember(site.folder, component, await startDetached(command, log));
+  const place = insiders.has(component) ? 'inside' : 'network';
+  const started = await startDetached([...enter(machine, place), ...command], log);
+  await remember(site.folder, component, place === 'inside' ? await firstChild(started) : started);
 }
 
 /** Ends a component's process, if it runs. */

@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import type { Binaries } from './binaries.ts';
 import { serverUrl } from './certificates.ts';
 import type { Addresses, ClusterSettings } from './settings.ts';
 
@@ -8,8 +9,7 @@ export interface Site {
   readonly folder: string;
   readonly settings: ClusterSettings;
   readonly addresses: Addresses;
-  /** The multi-call binary. */
-  readonly kube: string;
+  readonly programs: Binaries;
 }
 
 export function certificate(site: Site, file: string): string {
@@ -32,11 +32,11 @@ export async function writeControlPlaneFiles(site: Site): Promise<void> {
   await writeFile(path.join(site.folder, 'audit-policy.json'), JSON.stringify(auditPolicy));
 }
 
-export function etcdCommand({ kube, folder, addresses: { ports } }: Site): string[] {
+export function etcdCommand({ programs, folder, addresses: { ports } }: Site): string[] {
   const clients = `http://127.0.0.1:${ports.etcd}`;
   const peers = `http://127.0.0.1:${ports.etcdPeer}`;
   return [
-    kube,
+    programs.kube,
     'etcd',
     ...flags({
       'data-dir': path.join(folder, 'etcd'),
@@ -52,10 +52,10 @@ export function etcdCommand({ kube, folder, addresses: { ports } }: Site): strin
 }
 
 export function apiServerCommand(site: Site): string[] {
-  const { kube, settings, addresses } = site;
+  const { programs, settings, addresses } = site;
   const file = (name: string) => certificate(site, name);
   return [
-    kube,
+    programs.kube,
     'kube-apiserver',
     ...flags({
       'etcd-servers': `http://127.0.0.1:${addresses.ports.etcd}`,
@@ -95,7 +95,7 @@ function auditFlags(site: Site) {
 export function controllerManagerCommand(site: Site): string[] {
   const { controllerQps } = site.settings;
   return [
-    site.kube,
+    site.programs.kube,
     'kube-controller-manager',
     ...flags({
       ...clientFlags(site, 'kube-controller-manager'),
@@ -110,7 +110,11 @@ export function controllerManagerCommand(site: Site): string[] {
 
 export function schedulerCommand(site: Site): string[] {
   const fast = { 'kube-api-qps': 1000, 'kube-api-burst': 2000 }; // it binds every simulated pod
-  return [site.kube, 'kube-scheduler', ...flags({ ...clientFlags(site, 'kube-scheduler'), ...fast })];
+  return [
+    site.programs.kube,
+    'kube-scheduler',
+    ...flags({ ...clientFlags(site, 'kube-scheduler'), ...fast }),
+  ];
 }
 
 function clientFlags(site: Site, identity: string) {

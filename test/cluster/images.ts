@@ -1,0 +1,134 @@
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { cacheRoot, contentName, filesUnder, makeOnce } from './cache.ts';
+import { run } from './command.ts';
+import { contextFilter } from './ignore-file.ts';
+import { withLock } from './lock.ts';
+import { type Report, silent } from './report.ts';
+
+/** What an image is built from. */
+export interface ImageSource {
+  /** Name and tag, such as `localhost/signalbox/operator:dev`. */
+  readonly tag: string;
+  readonly dockerfile: string;
+  /** Folder that the Dockerfile copies from; its .dockerignore is heeded. */
+  readonly context: string;
+  /** Build arguments. One that is the tag of an image built here makes that image a part of what this one depends on. */
+  readonly args?: Readonly<Record<string, string>>;
+}
+
+/** A built image: a docker-archive that containerd can import. */
+export interface Image {
+  readonly tag: string;
+  readonly archive: string;
+}
+
+export const imagesFolder = path.join(cacheRoot, 'images');
+const storage = path.join(cacheRoot, 'buildah');
+const limit = 30 * 60_000;
+
+/**
+ * Builds an image with buildah, unless it was built before from the same files, arguments and base images. As root.
+ * A Dockerfile that starts from one of the base images needs `buildBases` first.
+ */
+export async function build(source: ImageSource, report: Report = silent): Promise<Image> {
+  const archive = path.join(folderOf(source.tag), `${await nameOfContent(source)}.tar`);
+  if (!existsSync(archive)) {
+    await withLock(path.join(imagesFolder, '.lock'), limit, async () => {
+      await makeOnce(archive, (unfinished) => buildArchive(source, unfinished, report));
+      await removeOthers(archive);
+    });
+  }
+  return { tag: source.tag, archive };
+}
+
+/** Imports a built image into a cluster's containerd, unless it is there already. */
+export async function load(cluster: { readonly folder: string }, image: Image | string): Promise<void> {
+  const { tag, archive } = typeof image === 'string' ? await builtImage(image) : image;
+  const marker = path.join(cluster.folder, 'images', path.basename(folderOf(tag)));
+  if (existsSync(marker) && (await readFile(marker, 'utf8')) === archive) return;
+  const socket = containerdSocket(cluster.folder);
+  await run(['ctr', '--address', socket, '--namespace', 'k8s.io', 'images', 'import', archive], { limit });
+  await mkdir(path.dirname(marker), { recursive: true });
+  await writeFile(marker, archive);
+}
+
+/** Where a cluster's containerd answers. */
+export function containerdSocket(clusterFolder: string): string {
+  return path.join(clusterFolder, 'containerd.sock');
+}
+
+/** @throws Error when no image of this tag was built on this machine. */
+async function builtImage(tag: string): Promise<Image> {
+  const folder = folderOf(tag);
+  const names = existsSync(folder) ? await readdir(folder) : [];
+  const archive = names.find((name) => /^[0-9a-f]+\.tar$/.test(name));
+  if (!archive) throw new Error(`No image ${tag} was built on this machine; build it first.`);
+  return { tag, archive: path.join(folder, archive) };
+}
+
+function folderOf(tag: string): string {
+  return path.join(imagesFolder, tag.replaceAll(/[/:]/g, '_'));
+}
+
+async function nameOfContent({ tag, dockerfile, context, args = {} }: ImageSource): Promise<string> {
+  const ignoreFile = path.join(context, '.dockerignore');
+  const isPart = contextFilter(existsSync(ignoreFile) ? await readFile(ignoreFile, 'utf8') : '');
+  const bases = Object.values(args).filter((value) => existsSync(folderOf(value)));
+  const archives = await Promise.all(bases.map(async (base) => (await builtImage(base)).archive));
+  const text = JSON.stringify([tag, args, archives]);
+  return contentName([text, await readFile(dockerfile), ...(await filesUnder(context, isPart))]);
+}
+
+async function buildArchive(source: ImageSource, archive: string, report: Report): Promise<void> {
+  const { tag, dockerfile, context, args = {} } = source;
+  const done = report(`building image ${tag}`);
+  const buildArguments = Object.entries(args).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]);
+  const options = ['--isolation', 'chroot', '--layers', '--pull=never', '--tag', tag, '--file', dockerfile];
+  await buildah(['bud', ...options, ...ownCertificates(), ...buildArguments, context]);
+  await buildah(['push', '--disable-compression', tag, `docker-archive:${archive}:${tag}`]);
+  done();
+}
+
+/**
+ * Runs buildah with mounts of its own, which end with it however it ends. Its notes on them lie on such a mount too,
+ * so that the next run does not believe in the mounts of one that was killed.
+ */
+async function buildah(args: readonly string[]): Promise<void> {
+  const notes = `${storage}-run`;
+  await mkdir(notes, { recursive: true });
+  const script = 'mount -t tmpfs tmpfs "$0" && exec buildah --runroot "$0" "$@"';
+  const options = ['--root', storage, '--storage-driver', 'overlay'];
+  await run(['unshare', '--mount', 'sh', '-c', script, notes, ...options, ...args], { limit });
+}
+
+// Behind a proxy that signs with an authority of its own, the commands in a Dockerfile need what this machine was told.
+const certificateVariables = [
+  'SSL_CERT_FILE',
+  'NODE_EXTRA_CA_CERTS',
+  'CURL_CA_BUNDLE',
+  'GIT_SSL_CAINFO',
+  'PIP_CERT',
+];
+
+function ownCertificates(): string[] {
+  const given = certificateVariables.filter((name) => existsSync(process.env[name] ?? ''));
+  return given.flatMap((name) => {
+    const inside = `/run/build-certificates/${name}`;
+    return [
+      '--volume',
+      `${process.env[name]}:${inside}:ro`,
+      '--env',
+      `${name}=${inside}`,
+      '--unsetenv',
+      name,
+    ];
+  });
+}
+
+async function removeOthers(archive: string): Promise<void> {
+  const folder = path.dirname(archive);
+  const others = (await readdir(folder)).filter((name) => name !== path.basename(archive));
+  for (const name of others) await rm(path.join(folder, name));
+}

@@ -1,0 +1,4 @@
+# Stands in for a slim Debian from a registry.
+FROM scratch
+ADD debian.tar /
+CMD ["bash"]
