@@ -1,6 +1,7 @@
 import type { Lease, LeaseSpec } from 'kubernetes-types/coordination/v1.d.ts';
 import { type Clock, sleep, systemClock } from './clock.ts';
 import { isAlreadyExists, isConflict, isNotFound } from './errors.ts';
+import { microTime } from './micro-time.ts';
 import type { ResourceClient, ResourceType } from './resource.ts';
 
 export const LEASES: ResourceType = {
@@ -240,11 +241,6 @@ function assertOrder(leaseDurationMs: number, renewDeadlineMs: number, retryPeri
     `lease duration ${leaseDurationMs} ms, renew deadline ${renewDeadlineMs} ms and retry period ${retryPeriodMs} ms: ` +
       'each must be longer than the one after it, or a slow renewal loses the lease or two processes hold it',
   );
-}
-
-/** RFC 3339 with exactly six digits, as the API server wants it. */
-function microTime(ms: number): string {
-  return new Date(ms).toISOString().replace('Z', '000Z');
 }
 
 /** Turns one kind of error into undefined. */
