@@ -1,6 +1,8 @@
 import type { Scalar } from '../api/common.ts';
 import type { FinallyStep, Step, StepTypeName } from '../api/step.ts';
 import type { WorkflowRunStatus } from '../api/workflow-run.ts';
+import type { Expression } from './expression.ts';
+import type { Template } from './template.ts';
 
 /** Something wrong with a workflow or with what a run was given: where it is, and how to mend it. */
 export interface Problem {
@@ -10,7 +12,7 @@ export interface Problem {
   message: string;
 }
 
-/** One step with its place in the graph worked out. */
+/** One step with its place in the graph worked out, and everything in it parsed. */
 export interface Node {
   name: string;
   type: StepTypeName;
@@ -19,15 +21,23 @@ export interface Node {
   field: string;
   /** Names of the steps that it waits for; in `finally`, the step before it. */
   waitsFor: readonly string[];
-  /** Names of all steps that come before it, in any number of hops. Empty in `finally`. */
-  ancestors: ReadonlySet<string>;
   finally: boolean;
+  runIf: 'Success' | 'Failure' | 'Always';
+  when?: Expression;
+  /** The strings with `${{ }}` in them, by the path that its type gives them. */
+  templates: ReadonlyMap<string, Template>;
+  /** How long one attempt may run, in milliseconds. */
+  timeout: number;
+  /** How long one attempt may take to begin to run, in milliseconds. */
+  pendingTimeout: number;
 }
 
 /** A workflow that passed every check, ready to execute. Shared by all runs of a revision, so never changed. */
 export interface Graph {
   /** All steps in the order of the workflow, those of `finally` last. */
   nodes: readonly Node[];
+  /** The same with every step behind those that it waits for, and those of `finally` last. */
+  order: readonly Node[];
   /** How long a run may take, in milliseconds. */
   timeout?: number;
 }
@@ -42,6 +52,8 @@ export interface Result {
   outputs?: Record<string, unknown>;
   /** When it ended, in milliseconds since the epoch. */
   finishedAt: number;
+  /** UID of the Job, when it is known. */
+  jobUid?: string;
   /** The main container never started, through no fault of the step: tried again without counting. */
   infrastructure?: true;
 }

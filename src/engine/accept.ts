@@ -1,0 +1,42 @@
+import type { StepStatus, WorkflowRunStatus } from '../api/workflow-run.ts';
+import type { Graph } from './model.ts';
+import { finish, hasEnded, pendingStep, progressOf, succeeded } from './summary.ts';
+import { cut, MAX_MESSAGE, timeOf } from './text.ts';
+
+/**
+ * The status of a run that was just accepted.
+ *
+ * @param revision name of the ControllerRevision that it executes
+ * @param now milliseconds since the epoch
+ */
+export function acceptRun(graph: Graph, revision: string, now: number): WorkflowRunStatus {
+  const steps = graph.nodes.map(pendingStep);
+  return {
+    phase: 'Running',
+    revision,
+    startedAt: timeOf(now),
+    progress: progressOf(steps),
+    conditions: [succeeded('Unknown', 'Running', 'The run has not ended.', now)],
+    steps,
+  };
+}
+
+/** Ends a run that can not start or go on as Failed; steps that have not ended go with it. */
+export function refuseRun(
+  status: WorkflowRunStatus,
+  reason: string,
+  message: string,
+  now: number,
+): WorkflowRunStatus {
+  const { currentStep: _current, ...before } = status;
+  const steps = status.steps?.map((step) => refuseStep(step, reason, message, now));
+  const ended = steps ? { ...before, steps, progress: progressOf(steps) } : before;
+  return finish(ended, { phase: 'Failed', reason, message }, now);
+}
+
+function refuseStep(step: StepStatus, reason: string, message: string, now: number): StepStatus {
+  if (hasEnded(step)) return step;
+  const phase = step.phase === 'Running' ? 'Failed' : 'Skipped';
+  const { retryAt: _retryAt, ...rest } = step;
+  return { ...rest, phase, reason, message: cut(message, MAX_MESSAGE), finishedAt: timeOf(now) };
+}

@@ -1,0 +1,232 @@
+import type { StepStatus } from '../api/workflow-run.ts';
+import type { Effect, Node, Observation, Result } from './model.ts';
+import { backoffMs } from './retry.ts';
+import { cut, MAX_MESSAGE, MAX_REASON, MAX_SUMMARY, spanOf, timeOf } from './text.ts';
+
+/** How long a stopped attempt may take to end before it is given up. */
+const STOP_GRACE_MS = 120_000;
+/** What the kubelet gets beyond a step's timeout to end it by itself. */
+const KUBELET_GRACE_MS = 60_000;
+/** How often an attempt that never began is tried again without counting. */
+const FREE_RETRIES = 5;
+/** Ends are known to the second: one in the same second may lie before or after. */
+const END_PRECISION_MS = 1000;
+
+/** Reason in `attempts` of one that never began; it is what tells those that do not count. */
+const NOT_STARTED = 'NotStarted';
+/** Reason of a running step that was asked to end. */
+const STOPPING = 'Stopping';
+
+/** A running attempt, what is seen of it, and the time. */
+export interface Watch {
+  node: Node;
+  step: StepStatus;
+  seen: Observation;
+  run: { uid: string };
+  /** When the run exceeded its timeout, if that stops this step. */
+  timedOutAt?: number | undefined;
+  now: number;
+}
+
+/** What becomes of an attempt; the same step object when nothing does. */
+export interface Followed {
+  step: StepStatus;
+  /** Whether the attempt has to be started (again, should it be there) or stopped. */
+  effect?: Effect['type'];
+  /** When to look again, in milliseconds since the epoch. */
+  wakeAt?: number;
+}
+
+/** Why an attempt must end, and since when. */
+interface Cause {
+  at: number;
+  reason: string;
+  message: string;
+  /** What the step shows meanwhile. */
+  shown: string;
+}
+
+/** Takes a running attempt on by what is seen of it. */
+export function follow(watch: Watch): Followed {
+  const cause = causeToStop(watch);
+  if (cause) return stop(watch, cause);
+  const { node, step, seen, now } = watch;
+  const { pendingEnd, end } = limits(watch);
+  switch (seen.state) {
+    case 'Ended':
+      return { step: settle(watch, seen.result) };
+    case 'Running':
+      return { step: show(step, undefined), wakeAt: end };
+    case 'Starting':
+      return { step: show(step, undefined), wakeAt: pendingEnd };
+    case 'Waiting':
+      return { step: show(step, seen), wakeAt: pendingEnd };
+    case 'Absent': {
+      if (seen.blocked || now < pendingEnd)
+        return { step: show(step, seen.blocked), effect: 'Start', wakeAt: pendingEnd };
+      // Nobody was there to start it in time, which is no fault of the step: its time begins now.
+      const restarted = { ...show(step, undefined), attemptStartedAt: timeOf(now) };
+      return { step: restarted, effect: 'Start', wakeAt: now + node.pendingTimeout };
+    }
+    default:
+      return seen satisfies never;
+  }
+}
+
+function limits({ node, step, now }: Watch): { pendingEnd: number; end: number } {
+  const startedAt = step.attemptStartedAt === undefined ? now : Date.parse(step.attemptStartedAt);
+  const pendingEnd = startedAt + node.pendingTimeout;
+  return { pendingEnd, end: pendingEnd + node.timeout + KUBELET_GRACE_MS };
+}
+
+function causeToStop(watch: Watch): Cause | undefined {
+  const { node, step, seen, timedOutAt, now } = watch;
+  if (timedOutAt !== undefined) {
+    const message = 'The run exceeded its timeout, and the step was stopped.';
+    return { at: timedOutAt, reason: 'RunTimedOut', message, shown: STOPPING };
+  }
+  const { pendingEnd, end } = limits(watch);
+  if (now >= end && (seen.state !== 'Absent' || step.reason === STOPPING)) {
+    const message = `The step ran longer than its timeout of ${spanOf(node.timeout)}.`;
+    return { at: end, reason: 'DeadlineExceeded', message, shown: STOPPING };
+  }
+  const trouble = now >= pendingEnd ? troubleOf(watch) : undefined;
+  return trouble && { at: pendingEnd, ...trouble, shown: trouble.reason };
+}
+
+/** What keeps, or kept when it was last seen, an attempt from beginning to run. */
+function troubleOf({ node, step, seen }: Watch): { reason: string; message: string } | undefined {
+  switch (seen.state) {
+    case 'Waiting':
+      return { reason: seen.reason, message: seen.message };
+    case 'Starting':
+      return {
+        reason: 'PendingTimeout',
+        message: `The step did not begin to run within its pendingTimeout of ${spanOf(node.pendingTimeout)}.`,
+      };
+    case 'Absent':
+      return seen.blocked ?? shownTrouble(step);
+    case 'Ended':
+      return shownTrouble(step);
+    case 'Running':
+      return undefined;
+    default:
+      return seen satisfies never;
+  }
+}
+
+function shownTrouble({ reason, message = '' }: StepStatus): { reason: string; message: string } | undefined {
+  return reason === undefined || reason === STOPPING ? undefined : { reason, message };
+}
+
+function stop(watch: Watch, cause: Cause): Followed {
+  const { step, seen, now } = watch;
+  const failure: Result = {
+    outcome: 'Failed',
+    reason: cause.reason,
+    message: cause.message,
+    finishedAt: now,
+  };
+  switch (seen.state) {
+    case 'Ended':
+      return {
+        step: settle(watch, isOwn(seen.result, cause) ? seen.result : { ...failure, ...endOf(seen.result) }),
+      };
+    case 'Absent':
+      // What is not seen yet may be on its way.
+      return { step: settle(watch, failure), effect: 'Stop' };
+    case 'Starting':
+    case 'Waiting':
+    case 'Running':
+      if (now >= cause.at + STOP_GRACE_MS) return { step: giveUp(watch, failure), effect: 'Stop' };
+      return {
+        step: show(step, { reason: cause.shown, message: cause.message }),
+        effect: 'Stop',
+        wakeAt: cause.at + STOP_GRACE_MS,
+      };
+    default:
+      return seen satisfies never;
+  }
+}
+
+/** Whether the attempt ended by itself rather than by being stopped. */
+const isOwn = (result: Result, cause: Cause) =>
+  result.outcome === 'Succeeded' || result.finishedAt + END_PRECISION_MS <= cause.at;
+
+const endOf = ({ finishedAt, jobUid }: Result) => ({
+  finishedAt,
+  ...(jobUid === undefined ? {} : { jobUid }),
+});
+
+/** An attempt that does not end may still be at work, so no other follows it. */
+function giveUp(watch: Watch, failure: Result): StepStatus {
+  const message = `${failure.message} It did not end within ${spanOf(STOP_GRACE_MS)} of being stopped.`;
+  return end(watch.step, { ...failure, message }, watch.now);
+}
+
+/** Shows why a running step does not run, or nothing. The message of a reason that is shown already stays: some vary. */
+function show(step: StepStatus, trouble: { reason: string; message: string } | undefined): StepStatus {
+  const reason = trouble && cut(trouble.reason, MAX_REASON);
+  if (step.reason === reason) return step;
+  const { reason: _reason, message: _message, ...rest } = step;
+  return trouble && reason ? { ...rest, reason, message: cut(trouble.message, MAX_MESSAGE) } : rest;
+}
+
+/** Ends the step with a result, or plans its next attempt. */
+function settle(watch: Watch, result: Result): StepStatus {
+  const { node, step, timedOutAt } = watch;
+  const mayRetry = result.outcome === 'Failed' && timedOutAt === undefined;
+  if (mayRetry) {
+    const attempts = step.attempts ?? [];
+    const free = attempts.filter(({ reason }) => reason === NOT_STARTED).length;
+    if (result.infrastructure && free < FREE_RETRIES) return retry(watch, result, NOT_STARTED);
+    if (attempts.length - free < (node.spec.retry?.limit ?? 0)) return retry(watch, result, result.reason);
+  }
+  return end(step, result, watch.now);
+}
+
+function retry(watch: Watch, result: Result, reason: string): StepStatus {
+  const { node, run, now } = watch;
+  const { job, attemptStartedAt, reason: _reason, message: _message, ...step } = watch.step;
+  const finishedAt = endTime(watch.step, result, now);
+  const why = `${result.reason}: ${result.message ?? 'no details'}`;
+  const attempts = [
+    ...(step.attempts ?? []),
+    {
+      ...(job ? { job: jobOf(job, result) } : {}),
+      startedAt: attemptStartedAt ?? timeOf(finishedAt),
+      finishedAt: timeOf(finishedAt),
+      reason: cut(reason, MAX_REASON),
+      message: cut(reason === NOT_STARTED ? why : (result.message ?? result.reason), MAX_MESSAGE),
+    },
+  ];
+  const seed = `${run.uid}/${node.name}/${step.attempt}`;
+  const retryAt = timeOf(finishedAt + backoffMs(node.spec.retry?.backoff, attempts.length, seed));
+  const message = cut(`Attempt ${step.attempt} failed: ${why}`, MAX_MESSAGE);
+  return { ...step, attempts, retryAt, reason: 'Retrying', message };
+}
+
+function jobOf(job: NonNullable<StepStatus['job']>, { jobUid }: Result): NonNullable<StepStatus['job']> {
+  return jobUid === undefined ? job : { ...job, uid: jobUid };
+}
+
+/** Node clocks differ from ours and know seconds only: an end is after its start, and not in the future. */
+function endTime({ attemptStartedAt }: StepStatus, { finishedAt }: Result, now: number): number {
+  const startedAt = attemptStartedAt === undefined ? now : Date.parse(attemptStartedAt);
+  return Number.isFinite(finishedAt) ? Math.max(startedAt, Math.min(now, finishedAt)) : now;
+}
+
+/** The last word on a step. */
+export function end(step: StepStatus, result: Result, now: number): StepStatus {
+  const { reason: _reason, message: _message, retryAt: _retryAt, job, ...rest } = step;
+  return {
+    ...rest,
+    ...(job ? { job: jobOf(job, result) } : {}),
+    phase: result.outcome,
+    reason: cut(result.reason, MAX_REASON),
+    ...(result.message === undefined ? {} : { message: cut(result.message, MAX_MESSAGE) }),
+    ...(result.summary === undefined ? {} : { summary: cut(result.summary, MAX_SUMMARY) }),
+    ...(result.outputs === undefined ? {} : { outputs: result.outputs }),
+    finishedAt: timeOf(endTime(step, result, now)),
+  };
+}

@@ -1,0 +1,83 @@
+import type { Scalar } from '../api/common.ts';
+import { type Evaluated, type Expr, parseCel, planCel, sizeOf } from './cel.ts';
+import { explain } from './explain.ts';
+import { checkReferences, type References, type Scope } from './references.ts';
+
+/** Longest source, in bytes of UTF-8. */
+const MAX_SOURCE = 1024;
+/** Most nodes of the parsed expression, macros expanded. */
+const MAX_NODES = 200;
+
+/** What expressions can read of a step that has ended. */
+export interface StepValues {
+  phase: string;
+  summary: string;
+  outputs: Record<string, unknown>;
+}
+
+/** What expressions can read. */
+export interface Values {
+  params: Record<string, Scalar>;
+  trigger: { type: string };
+  run: { name: string; namespace: string; uid: string; phase?: string };
+  workflow: { name: string };
+  /** A step that comes before the one that asks. */
+  step: (name: string) => StepValues;
+}
+
+/** An expression that passed every check, planned once and evaluated often. */
+export interface Expression {
+  source: string;
+  /** Never throws; the error is a sentence that says what is missing and how to guard against it. */
+  evaluate(values: Values): { value: unknown } | { error: string };
+}
+
+/**
+ * Parses, bounds and checks a CEL expression against what is known where it stands.
+ * The problems are sentences that say what is wrong and how to mend it.
+ */
+export function compileExpression(
+  source: string,
+  scope: Scope,
+): { ok: true; expression: Expression } | { ok: false; problems: string[] } {
+  if (new TextEncoder().encode(source).length > MAX_SOURCE) {
+    return refuse(`is longer than ${MAX_SOURCE} bytes: move the work into a script step`);
+  }
+  if (source.includes('${{')) return refuse('is an expression already: write it without ${{ }}');
+  const parsed = parseCel(source);
+  if ('error' in parsed) return refuse(`is not a CEL expression: ${parsed.error}`);
+  const nodes = sizeOf(parsed.expr);
+  if (nodes > MAX_NODES) {
+    return refuse(
+      `has ${nodes} parts, more than ${MAX_NODES} (macros such as map count about 10): move the work into a script step`,
+    );
+  }
+  const { problems, references } = checkReferences(parsed.expr, source, scope);
+  if (problems.length > 0) return { ok: false, problems };
+  return { ok: true, expression: expressionOf(source, parsed.expr, references) };
+}
+
+const refuse = (problem: string) => ({ ok: false as const, problems: [problem] });
+
+function expressionOf(source: string, expr: Expr, references: References): Expression {
+  const run = planCel(expr);
+  const evaluate = (values: Values): Evaluated => run(bindings(values, references));
+  return {
+    source,
+    evaluate(values) {
+      const result = evaluate(values);
+      return 'error' in result ? { error: explain(result, expr, values) } : result;
+    },
+  };
+}
+
+/** Only what the expression reads is converted: a run may have 500 steps. */
+function bindings(values: Values, { variables, steps }: References): Record<string, unknown> {
+  const { params, trigger, run, workflow } = values;
+  const read = Object.entries({ params, trigger, run, workflow }).filter(([name]) => variables.has(name));
+  if (steps.size === 0) return Object.fromEntries(read);
+  return {
+    ...Object.fromEntries(read),
+    steps: Object.fromEntries([...steps].map((name) => [name, values.step(name)])),
+  };
+}

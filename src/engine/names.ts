@@ -1,0 +1,28 @@
+import { hash64 } from './hash.ts';
+
+/** Longest name: a pod's, since it is also its host name and a label. */
+const MAX_NAME = 63;
+/** 41 bits: two of ten thousand Jobs that read the same collide with a chance of 1 in 40,000. */
+const HASH_LENGTH = 8;
+
+/**
+ * The name of the Job of one attempt: `<run>-<step>-<hash>-<attempt>`, a DNS label.
+ *
+ * The hash is over the UID of the run and the name of the step, and is always there: run `a-b` with step `c` and run
+ * `a` with step `b-c` read the same without it, and a run that was deleted and made again under its old name must
+ * not meet the Jobs that its predecessor left. Long names are cut; the hash keeps them apart.
+ */
+export function jobName(run: { name: string; uid: string }, step: string, attempt: number): string {
+  const hash = hash64(`${run.uid}/${step}`).toString(36).slice(-HASH_LENGTH).padStart(HASH_LENGTH, '0');
+  const suffix = `-${hash}-${attempt}`;
+  const room = MAX_NAME - suffix.length - 1;
+  const runLabel = label(run.name);
+  const stepLabel = label(step);
+  const stepRoom = Math.max(Math.floor(room / 2), room - runLabel.length);
+  const shortStep = trim(stepLabel.slice(0, stepRoom));
+  return `${trim(runLabel.slice(0, room - shortStep.length))}-${shortStep}${suffix}`;
+}
+
+/** Names of runs may have dots, which a host name must not. */
+const label = (name: string) => name.replaceAll(/[^a-z0-9-]/g, '-');
+const trim = (name: string) => name.replaceAll(/^-+|-+$/g, '');

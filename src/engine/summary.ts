@@ -1,0 +1,107 @@
+import type { Condition } from '../api/common.ts';
+import type { RunPhase, StepStatus, WorkflowRunStatus } from '../api/workflow-run.ts';
+import type { Graph, Node } from './model.ts';
+import { cut, MAX_MESSAGE, spanOf, timeOf } from './text.ts';
+
+/** Longest list of running steps. */
+const MAX_CURRENT = 128;
+
+type Steps = ReadonlyMap<string, StepStatus>;
+
+/** Whether nothing more will become of a step. */
+export function hasEnded(step: StepStatus | undefined): boolean {
+  return step !== undefined && step.phase !== 'Pending' && step.phase !== 'Running';
+}
+
+/** Whether a step failed and was not forgiven. */
+export const hasFailed = (node: Node, step: StepStatus | undefined): boolean =>
+  step?.phase === 'Failed' && node.spec.continueOnError !== true;
+
+/** A step that nothing has been decided about. */
+export const pendingStep = ({ name, type }: Node): StepStatus => ({ name, type, phase: 'Pending' });
+
+/** The phase that a run ends in if nothing else happens. */
+export function outcomeOf(graph: Graph, steps: Steps, timedOutAt: string | undefined): RunPhase {
+  if (timedOutAt !== undefined) return 'TimedOut';
+  return graph.nodes.some((node) => hasFailed(node, steps.get(node.name))) ? 'Failed' : 'Succeeded';
+}
+
+export interface Summarized {
+  graph: Graph;
+  status: WorkflowRunStatus;
+  steps: Steps;
+  timedOutAt?: string | undefined;
+  now: number;
+}
+
+/** The status of a run whose steps have changed. */
+export function summarize({ graph, status, steps, timedOutAt, now }: Summarized): WorkflowRunStatus {
+  const list = graph.nodes.map((node) => steps.get(node.name) ?? pendingStep(node));
+  const { currentStep: _current, ...before } = status;
+  const current = currentOf(list);
+  const next: WorkflowRunStatus = {
+    ...before,
+    progress: progressOf(list),
+    ...(current === '' ? {} : { currentStep: current }),
+    ...(timedOutAt === undefined ? {} : { timedOutAt }),
+    steps: list,
+  };
+  if (!list.every(hasEnded)) return next;
+  const phase = outcomeOf(graph, steps, timedOutAt);
+  return finish(next, { phase, ...reasonOf(phase, graph, steps) }, now);
+}
+
+/** Ends a run. */
+export function finish(
+  status: WorkflowRunStatus,
+  { phase, reason, message }: { phase: RunPhase; reason: string; message: string },
+  now: number,
+): WorkflowRunStatus {
+  const startedAt = status.startedAt === undefined ? now : Date.parse(status.startedAt);
+  const short = cut(message, MAX_MESSAGE);
+  return {
+    ...status,
+    phase,
+    reason,
+    message: short,
+    finishedAt: timeOf(now),
+    duration: spanOf(Math.max(0, now - startedAt)),
+    conditions: [succeeded(phase === 'Succeeded' ? 'True' : 'False', reason, short, now)],
+  };
+}
+
+/** The condition that `kubectl wait --for=condition=Succeeded` waits for. */
+export function succeeded(
+  status: Condition['status'],
+  reason: string,
+  message: string,
+  now: number,
+): Condition {
+  return { type: 'Succeeded', status, reason, message, lastTransitionTime: timeOf(now) };
+}
+
+/** Steps that have ended, of all: `3/5`. */
+export const progressOf = (steps: readonly StepStatus[]): string =>
+  `${steps.filter(hasEnded).length}/${steps.length}`;
+
+function currentOf(steps: readonly StepStatus[]): string {
+  const running = steps.filter(({ phase }) => phase === 'Running').map(({ name }) => name);
+  const all = running.join(', ');
+  if (all.length <= MAX_CURRENT) return all;
+  const [first = ''] = running;
+  return `${first} and ${running.length - 1} more`;
+}
+
+function reasonOf(phase: RunPhase, graph: Graph, steps: Steps): { reason: string; message: string } {
+  if (phase === 'TimedOut') {
+    const limit = graph.timeout === undefined ? '' : ` of ${spanOf(graph.timeout)}`;
+    return { reason: 'RunTimedOut', message: `The run exceeded its timeout${limit}.` };
+  }
+  const failed = graph.nodes.filter((node) => hasFailed(node, steps.get(node.name)));
+  const [first] = failed;
+  if (!first)
+    return { reason: 'Succeeded', message: `All of its ${graph.nodes.length} steps have ended well.` };
+  const { reason, message } = steps.get(first.name) ?? {};
+  const others = failed.length > 1 ? `, and ${failed.length - 1} more` : '';
+  return { reason: 'StepFailed', message: `Step ${first.name} failed${others}: ${message ?? reason}` };
+}
