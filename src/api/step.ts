@@ -158,7 +158,7 @@ export const step = z
     ...task,
     dependsOn: z
       .array(z.string().max(63).meta({ description: 'Name of a step.' }))
-      .max(64)
+      .max(256)
       .optional()
       .meta({
         description:

@@ -97,13 +97,13 @@ const indexOf = (steps: string) => `[${steps}.transformMapEntry(i, s, {s.name: i
 
 const dependenciesExist = {
   rule: `${indexOf('self')}.all(index, self.all(s, !has(s.dependsOn) || s.dependsOn.all(d, d in index)))`,
-  message: 'is not a step: correct the name or remove it',
+  message: 'must be the name of exactly one step: correct or remove it',
   culprit: `${indexOf('self')}.map(index, self.map(s, has(s.dependsOn) && s.dependsOn.exists(d, !(d in index)), s.dependsOn.filter(d, !(d in index))[0] + '" in dependsOn of step "' + s.name)[0])[0]`,
 };
 
 const namesDiffer = {
   rule: `!has(self.finally) || ${indexOf('self.steps')}.all(index, self.finally.all(f, !(f.name in index)))`,
-  message: 'is both in steps and in finally: rename one of the two',
+  message: 'must be the name of one step only, and is both in steps and in finally: rename one of the two',
   culprit: `${indexOf('self.steps')}.map(index, self.finally.map(f, f.name in index, f.name)[0])[0]`,
   fieldPath: '.finally',
 };

@@ -1,0 +1,353 @@
+/** A mistake that people make in a workflow, and what they are told. */
+export interface BadWorkflow {
+  title: string;
+  /** The whole manifest. */
+  yaml: string;
+  /** Who finds it: the API server at once, or the operator, which says so in the status. */
+  refusedBy: 'kubectl apply' | 'Ready condition';
+  /** A part of what they are told. */
+  message: string;
+}
+
+const workflow = (spec: string, name = 'bad') =>
+  `{apiVersion: signalbox.dev/v1alpha1, kind: Workflow, metadata: {name: ${name}}, spec: ${spec}}`;
+const atApply = (title: string, message: string, spec: string): BadWorkflow => ({
+  title,
+  yaml: workflow(spec),
+  refusedBy: 'kubectl apply',
+  message,
+});
+const asCondition = (title: string, message: string, spec: string): BadWorkflow => ({
+  ...atApply(title, message, spec),
+  refusedBy: 'Ready condition',
+});
+
+const build = '{name: build, script: {bash: make}}';
+/** A spec whose one step has these fields beside its name. */
+const step = (fields: string) => `{steps: [{name: build, ${fields}}]}`;
+/** A spec whose one step is good and has these fields beside. */
+const scriptStep = (fields: string) => step(`script: {bash: make}, ${fields}`);
+const script = (fields: string) => step(`script: {${fields}}`);
+const pod = (fields: string) => `{steps: [${build}], podDefaults: {${fields}}}`;
+const param = (fields: string) => `{steps: [${build}], params: [{${fields}}]}`;
+const steps = (count: number) =>
+  Array.from({ length: count }, (_, i) => `{name: s${i}, script: {bash: make}}`).join(', ');
+const names = (count: number) => Array.from({ length: count }, (_, i) => `s${i}`).join(', ');
+
+const structure: BadWorkflow[] = [
+  {
+    ...atApply('no spec', 'spec: Required value', ''),
+    yaml: '{apiVersion: signalbox.dev/v1alpha1, kind: Workflow, metadata: {name: bad}}',
+  },
+  {
+    ...atApply('a name that is no DNS name', 'a lowercase RFC 1123 subdomain must consist of', ''),
+    yaml: workflow(`{steps: [${build}]}`, 'Nightly_Build'),
+  },
+  atApply('no steps', 'spec.steps: Required value', '{}'),
+  atApply('an empty list of steps', 'spec.steps in body should have at least 1 items', '{steps: []}'),
+  atApply(
+    'too many steps',
+    'spec.steps: Too many: 501: must have at most 500 items',
+    `{steps: [${steps(501)}]}`,
+  ),
+  atApply('an unknown field', 'unknown field "spec.retries"', `{steps: [${build}], retries: 3}`),
+  atApply('a misspelt field', 'unknown field "spec.steps[0].scirpt"', step('scirpt: {bash: make}')),
+  atApply(
+    'an unknown state',
+    'supported values: "Active", "Paused", "Draft"',
+    `{steps: [${build}], state: Enabled}`,
+  ),
+];
+
+const graph: BadWorkflow[] = [
+  atApply('a step without a name', 'spec.steps[0].name: Required value', '{steps: [{script: {bash: make}}]}'),
+  atApply(
+    'a step name with capitals',
+    `"Build_All" must consist of lower-case letters, digits and '-'`,
+    '{steps: [{name: Build_All, script: {bash: make}}]}',
+  ),
+  atApply(
+    'a step name that is too long',
+    'spec.steps[0].name: Too long: may not be more than 63',
+    `{steps: [{name: ${'a'.repeat(64)}, script: {bash: make}}]}`,
+  ),
+  atApply(
+    'two steps of the same name',
+    'spec.steps[1]: Duplicate value: {"name":"build"}',
+    `{steps: [${build}, ${build}]}`,
+  ),
+  atApply(
+    'a name in both steps and finally',
+    'spec.finally: Invalid value: "object": "build" must be the name of one step only, and is both in steps and in finally: rename one of the two',
+    `{steps: [${build}], finally: [${build}]}`,
+  ),
+  atApply(
+    'a dependency that is no step',
+    '"biuld" in dependsOn of step "test" must be the name of exactly one step: correct or remove it',
+    `{steps: [${build}, {name: test, dependsOn: [biuld], script: {bash: make test}}]}`,
+  ),
+  atApply(
+    'a step that waits for itself',
+    'spec.steps[0].dependsOn: Invalid value: "object": "build" can not wait for itself',
+    scriptStep('dependsOn: [build]'),
+  ),
+  atApply(
+    'a dependency named twice',
+    'spec.steps[1].dependsOn[1]: Duplicate value: "build"',
+    `{steps: [${build}, {name: test, dependsOn: [build, build], script: {bash: make test}}]}`,
+  ),
+  atApply(
+    'too many dependencies',
+    'spec.steps[257].dependsOn: Too many: 257: must have at most 256 items',
+    `{steps: [${steps(257)}, {name: test, dependsOn: [${names(257)}], script: {bash: make test}}]}`,
+  ),
+  atApply(
+    'dependsOn in finally, where order is that of the list',
+    'unknown field "spec.finally[0].dependsOn"',
+    `{steps: [${build}], finally: [{name: clean, dependsOn: [build], script: {bash: make clean}}]}`,
+  ),
+  atApply(
+    'an unknown runIf',
+    'supported values: "Success", "Failure", "Always"',
+    scriptStep('runIf: OnFailure'),
+  ),
+  asCondition(
+    'a cycle',
+    'makes steps wait for each other: build waits for test waits for build',
+    `{steps: [{name: build, dependsOn: [test], script: {bash: make}}, {name: test, dependsOn: [build], script: {bash: make test}}]}`,
+  ),
+];
+
+const scripts: BadWorkflow[] = [
+  atApply(
+    'a step that does nothing',
+    '"build" must set exactly one of these, to say what the step does: script',
+    '{steps: [{name: build}]}',
+  ),
+  atApply(
+    'two languages',
+    'exactly one of bash, python and node must be set',
+    script('bash: make, node: make()'),
+  ),
+  atApply('no language', 'exactly one of bash, python and node must be set', script('image: debian')),
+  atApply(
+    'an empty script',
+    'spec.steps[0].script.bash in body should be at least 1 chars long',
+    script("bash: ''"),
+  ),
+  atApply(
+    'a script of more than 64 KiB',
+    'spec.steps[0].script.bash: Too long: may not be more than 65536',
+    script(`bash: ${'a'.repeat(65_537)}`),
+  ),
+  atApply(
+    'a variable that no shell can read',
+    '"API-URL" can not be the name of a variable: use at most 128 letters, digits and',
+    script("bash: make, env: {API-URL: 'https://example.com'}"),
+  ),
+  atApply(
+    'a variable that is ours',
+    '"SIGNALBOX_OUTPUT" can not be the name of a variable',
+    script('bash: make, env: {SIGNALBOX_OUTPUT: /tmp/o}'),
+  ),
+  atApply(
+    'a variable both in env and in secrets',
+    '"TOKEN" is both in env and in secrets: remove one of the two',
+    script('bash: make, env: {TOKEN: a}, secrets: {TOKEN: {name: api, key: token}}'),
+  ),
+  atApply(
+    'a variable that is a number',
+    'spec.steps[0].script.env.REPLICAS: Invalid value: "integer": spec.steps[0].script.env.REPLICAS in body must be of type string',
+    script('bash: make, env: {REPLICAS: 3}'),
+  ),
+  atApply(
+    'a Secret without a key',
+    'spec.steps[0].script.secrets.TOKEN.key: Required value',
+    script('bash: make, secrets: {TOKEN: {name: api}}'),
+  ),
+  atApply(
+    'an image with a space in it',
+    '"debian trixie" must be an image reference',
+    script("bash: make, image: 'debian trixie'"),
+  ),
+];
+
+const times: BadWorkflow[] = [
+  atApply(
+    'a timeout in words',
+    '"10 minutes" must be a duration in h, m, s and ms such as 30s, 5m or 1h30m, from 1s to 8760h',
+    scriptStep('timeout: 10 minutes'),
+  ),
+  atApply(
+    'a timeout without a unit',
+    'spec.steps[0].timeout in body must be of type string',
+    scriptStep('timeout: 30'),
+  ),
+  atApply(
+    'a timeout of nothing',
+    'spec.timeout: Invalid value: "string": "0s" must be a duration',
+    `{timeout: 0s, steps: [${build}]}`,
+  ),
+  atApply('a timeout of more than a year', '"9000h" must be a duration', scriptStep('timeout: 9000h')),
+  atApply(
+    'a negative time to live',
+    'spec.retention.ttl: Invalid value: "string": "-1h" must be a duration',
+    `{steps: [${build}], retention: {ttl: -1h}}`,
+  ),
+  atApply(
+    'a negative number of runs to keep',
+    'spec.retention.failed in body should be greater than or equal to 0',
+    `{steps: [${build}], retention: {failed: -1}}`,
+  ),
+  atApply('a retry without a limit', 'spec.steps[0].retry.limit: Required value', scriptStep('retry: {}')),
+  atApply(
+    'too many retries',
+    'spec.steps[0].retry.limit in body should be less than or equal to 20',
+    scriptStep('retry: {limit: 100}'),
+  ),
+  atApply(
+    'a first wait that is longer than the longest',
+    'spec.steps[0].retry.backoff.initial: Invalid value: "object": initial must not be longer than max',
+    scriptStep('retry: {limit: 2, backoff: {initial: 10m, max: 1m}}'),
+  ),
+];
+
+const pods: BadWorkflow[] = [
+  atApply(
+    'a quantity in words',
+    '"2 cores" must be a quantity such as 250m, 2 or 512Mi',
+    pod('resources: {requests: {cpu: 2 cores}}'),
+  ),
+  atApply(
+    'a request above the limit',
+    '"memory" is requested above its limit: lower the request or raise the limit',
+    pod('resources: {requests: {memory: 2Gi}, limits: {memory: 512Mi}}'),
+  ),
+  atApply(
+    'a service account that can not exist',
+    "spec.podDefaults.serviceAccountName in body should match '^[a-z0-9]",
+    pod('serviceAccountName: Deployer'),
+  ),
+  atApply(
+    'a toleration of a value by Exists',
+    'operator Exists takes no value: remove value, or use operator Equal',
+    pod('tolerations: [{key: gpu, operator: Exists, value: a100}]'),
+  ),
+  atApply(
+    'a toleration of nothing',
+    'a toleration without key needs operator Exists',
+    pod('tolerations: [{effect: NoSchedule}]'),
+  ),
+  atApply(
+    'a setting that is not for users',
+    'unknown field "spec.podDefaults.hostNetwork"',
+    pod('hostNetwork: true'),
+  ),
+];
+
+const params: BadWorkflow[] = [
+  atApply(
+    'a parameter that expressions can not read',
+    `"git-ref" must consist of letters, digits and '_', and not start with a digit`,
+    param('name: git-ref'),
+  ),
+  atApply(
+    'a parameter of an unknown type',
+    'supported values: "string", "number", "boolean"',
+    param('name: a, type: int'),
+  ),
+  atApply(
+    'two parameters of the same name',
+    'spec.params[1]: Duplicate value: {"name":"a"}',
+    `{steps: [${build}], params: [{name: a}, {name: a}]}`,
+  ),
+  atApply(
+    'a required parameter with a default',
+    '"region" is required and takes no default: remove one of the two',
+    param('name: region, required: true, default: eu'),
+  ),
+  atApply(
+    'a pattern for a number',
+    'pattern goes with type string only',
+    param('name: a, type: number, pattern: "[0-9]+"'),
+  ),
+  atApply(
+    'a boolean in quotes',
+    '"dry" is boolean: its default must be true or false, without quotes',
+    param('name: dry, type: boolean, default: "true"'),
+  ),
+  atApply(
+    'a list as a default',
+    'spec.params[0].default: Too many: 1: must have at most 0 items',
+    param('name: a, default: [x]'),
+  ),
+  asCondition(
+    'a default of another type',
+    'must be a number, and "3" is a string: write it without quotes',
+    param('name: replicas, type: number, default: "3"'),
+  ),
+  asCondition(
+    'a default that is not allowed',
+    'must be one of "eu", "us", and is "mars"',
+    param('name: region, enum: [eu, us], default: mars'),
+  ),
+  asCondition(
+    'a pattern that is no regular expression',
+    'is no regular expression in RE2 syntax',
+    param('name: a, pattern: "["'),
+  ),
+];
+
+const expressions: BadWorkflow[] = [
+  atApply(
+    'an empty expression',
+    'spec.steps[0].when in body should be at least 1 chars long',
+    scriptStep("when: ''"),
+  ),
+  atApply(
+    'an expression that is no text',
+    'spec.steps[0].when in body must be of type string',
+    scriptStep('when: true'),
+  ),
+  atApply(
+    'an expression that is too long',
+    'spec.steps[0].when: Too long: may not be more than 1024',
+    scriptStep(`when: '${'a'.repeat(1025)}'`),
+  ),
+  asCondition(
+    'an expression with a syntax error',
+    'is not a CEL expression',
+    scriptStep("when: 'params.a =='"),
+  ),
+  asCondition(
+    'an unknown variable',
+    'reads param, which is nothing known',
+    scriptStep("when: 'param.a == 1'"),
+  ),
+  asCondition(
+    'an undeclared parameter',
+    'reads params.region, which the workflow does not declare: add it to spec.params',
+    scriptStep('when: \'params.region == "eu"\''),
+  ),
+  asCondition(
+    'an output of a step that comes later',
+    'reads step test, which need not have ended when this step starts: add test to dependsOn',
+    `{steps: [{name: build, when: 'steps.test.outputs.ok == "1"', script: {bash: make}}, {name: test, script: {bash: make test}}]}`,
+  ),
+  asCondition(
+    'a template that is not closed',
+    'has a ${{ without its }}: close it',
+    script("bash: make, env: {A: '${{ params.a'}"),
+  ),
+];
+
+/** The mistakes that Signalbox is judged by, in the order of the reference. */
+export const badWorkflows: readonly BadWorkflow[] = [
+  ...structure,
+  ...graph,
+  ...scripts,
+  ...times,
+  ...pods,
+  ...params,
+  ...expressions,
+];

@@ -1,0 +1,67 @@
+/** Workflows that must be accepted, by what is good about them. */
+export const goodWorkflows: Readonly<Record<string, string>> = {
+  'the smallest workflow': `
+apiVersion: signalbox.dev/v1alpha1
+kind: Workflow
+metadata: {name: smallest}
+spec:
+  steps:
+    - {name: hello, script: {bash: echo hello}}
+`,
+  'a workflow with everything set': `
+apiVersion: signalbox.dev/v1alpha1
+kind: Workflow
+metadata: {name: everything}
+spec:
+  state: Paused
+  timeout: 1h30m
+  retention: {succeeded: 0, failed: 10000, ttl: 0s}
+  podDefaults:
+    serviceAccountName: deployer
+    resources:
+      requests: {cpu: 2, memory: 512Mi, example.com/gpu: "1"}
+      limits: {cpu: "2.5", memory: 0.5Gi}
+    nodeSelector: {kubernetes.io/arch: amd64, empty: ""}
+    tolerations:
+      - {operator: Exists}
+      - {key: gpu, value: a100, effect: NoExecute, tolerationSeconds: 0}
+    imagePullSecrets: [{name: registry}]
+    pendingTimeout: 10m
+  params:
+    - {name: region, description: Where to build., default: eu, enum: [eu, us], pattern: "[a-z]+"}
+    - {name: _replicas2, type: number, default: 1.5}
+    - {name: dryRun, type: boolean, default: false}
+    - {name: version, type: string, required: true}
+  steps:
+    - name: build
+      script:
+        bash: make
+        image: registry.example.com:5000/tools/make@sha256:0123456789abcdef
+        env: {REGION: "\${{ params.region }}", _x: ""}
+        secrets: {TOKEN: {name: api.example.com, key: token.txt}}
+      timeout: 1s
+      retry: {limit: 20, backoff: {initial: 0s, factor: 1, max: 8760h}}
+      continueOnError: true
+      pod: {serviceAccountName: builder}
+    - {name: 2-test, dependsOn: [build], when: params.dryRun, runIf: Always, script: {python: print()}}
+    - {name: lint, dependsOn: [], runIf: Failure, script: {node: console.log()}}
+  finally:
+    - {name: clean, when: "run.phase == 'Failed'", timeout: 250ms1s, script: {bash: make clean}}
+`,
+};
+
+/** A workflow as large as they may be: 500 steps, each of which waits for up to 256 others. */
+export function largestWorkflow(): string {
+  const names = Array.from({ length: 500 }, (_, i) => `${'step'.repeat(13)}-${i}`);
+  const steps = names.map((name, i) => ({
+    name,
+    dependsOn: i === 499 ? names.slice(0, 256) : names.slice(Math.max(0, i - 4), i),
+    script: { bash: 'echo "$NAME"', env: { NAME: name } },
+  }));
+  return JSON.stringify({
+    apiVersion: 'signalbox.dev/v1alpha1',
+    kind: 'Workflow',
+    metadata: { name: 'largest' },
+    spec: { steps },
+  });
+}
