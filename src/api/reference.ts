@@ -15,7 +15,7 @@ export function reference(resources: readonly CustomResource[]): string {
   return `${[
     '# API reference',
     '<!-- Generated from src/api by node src/api/generate.ts: change the schemas there. -->',
-    `Every kind is of \`${API_VERSION}\` and lives in a namespace. \`kubectl explain\` shows the same text on the command line. What breaks a check below is refused at \`kubectl apply\` with the message given; \`…\` stands for the text to blame. Mistakes that the API server can not see, such as a cycle or a faulty expression, show in the condition \`Ready\` of the Workflow.`,
+    `Every kind is of \`${API_VERSION}\` and lives in a namespace. \`kubectl explain\` shows the same text on the command line. What breaks a check below is refused at \`kubectl apply\` with the message given; \`…\` stands for the text to blame. Mistakes that the API server can not see, such as a cycle or a faulty expression, show in the condition \`Ready\` of the Workflow. [Both kinds, with their messages](api/mistakes.md).`,
     resources.map(({ kind }) => `- [${kind}](#${kind.toLowerCase()})`).join('\n'),
     ...resources.map((resource) => chapter(resource, sections)),
   ].join('\n\n')}\n`;

@@ -1,6 +1,6 @@
 /**
  * Makes every mistake of bad-workflows.ts on the cluster of $KUBECONFIG, where the operator runs, and prints what
- * people are told as a table in Markdown. kubectl is taken from $KUBECTL or the PATH.
+ * people are told, as the page docs/api/mistakes.md. kubectl is taken from $KUBECTL or the PATH.
  */
 import { type BadWorkflow, badWorkflows } from './bad-workflows.ts';
 import { kubectlOf } from './kubectl.ts';
@@ -26,7 +26,14 @@ async function conditionMessage(): Promise<string> {
   return text;
 }
 
-console.log('| Mistake | Told by | Message |\n| --- | --- | --- |');
+console.log(`# Mistakes in a workflow, and what you are told
+
+<!-- Printed by test/integration/api/bad-workflows-table.ts: each was made on a cluster. -->
+
+What the API server can see is refused at \`kubectl apply\`. The rest shows as the condition \`Ready\` of the Workflow, in its STATUS column and in \`kubectl describe\`.
+
+| Mistake | Told by | Message |
+| --- | --- | --- |`);
 for (const bad of badWorkflows) {
   const message = (await messageOf(bad)).replaceAll('|', '\\|').replaceAll('<', '\\<');
   console.log(`| ${bad.title} | ${bad.refusedBy} | ${message} |`);
