@@ -29,11 +29,14 @@ function sectionsOf(resources: readonly CustomResource[]): Section[] {
     if (!properties) return;
     const key = JSON.stringify(properties);
     const known = sections.get(key);
-    if (known) known.paths.push(path);
-    else sections.set(key, { paths: [path], schema });
+    if (known) {
+      known.paths.push(path);
+      return;
+    }
+    sections.set(key, { paths: [path], schema });
     for (const [name, field] of Object.entries(properties)) {
       const { suffix, schema } = element(field);
-      if (!known) visit(`${path}.${name}${suffix}`, schema);
+      visit(`${path}.${name}${suffix}`, schema);
     }
   };
   for (const resource of resources) {
