@@ -19,8 +19,12 @@ export interface Attempts {
   observe(run: RunView): Map<string, Observation>;
   /** The attempts of these effects are about to begin: no other process can have started them. */
   begin(run: RunView, effects: readonly Effect[]): void;
-  /** Makes Job and pod, or finds them. What keeps it from doing so is seen by the next `observe`. */
-  start(run: RunView, effect: Start, podDefaults: PodSettings): Promise<void>;
+  /**
+   * Makes Job and pod, or finds them. What keeps it from doing so is seen by the next `observe`.
+   *
+   * @returns undefined when the pod is there, else after how many milliseconds to observe again
+   */
+  start(run: RunView, effect: Start, podDefaults: PodSettings): Promise<number | undefined>;
   /** Asks the pod to end. */
   stop(run: RunView, effect: Stop): Promise<void>;
   /** Closes the status of every Job whose attempt has ended. */
@@ -34,8 +38,17 @@ interface Memory {
   /** Jobs whose pod only this process can have made, and has not yet. */
   fresh: Set<string>;
   /** Why an attempt that shows no pod did not start, or that it ended, by Job name. */
-  verdicts: Map<string, Observation>;
+  verdicts: Map<string, Verdict>;
 }
+
+interface Verdict {
+  observation: Observation;
+  /** When the start may be tried again, in milliseconds since the epoch. */
+  retryAt: number;
+}
+
+/** A start that the cluster refused, for example for quota, is tried again after this time. */
+const BLOCKED_RETRY_MS = 2000;
 
 /** A verdict that ends an attempt. */
 class Refusal extends Error {
@@ -54,7 +67,7 @@ export function createAttempts(cluster: Cluster, images: Images, now: () => numb
   function memoryOf(run: RunView): Memory {
     const known = memories.get(run.uid);
     if (known) return known;
-    const memory = { fresh: new Set<string>(), verdicts: new Map<string, Observation>() };
+    const memory = { fresh: new Set<string>(), verdicts: new Map<string, Verdict>() };
     memories.set(run.uid, memory);
     return memory;
   }
@@ -68,7 +81,7 @@ export function createAttempts(cluster: Cluster, images: Images, now: () => numb
 
   function observeStep(run: RunView, job: string): Observation {
     const pod = podOfJob(run, job);
-    return pod?.observation ?? memories.get(run.uid)?.verdicts.get(job) ?? { state: 'Absent' };
+    return pod?.observation ?? memories.get(run.uid)?.verdicts.get(job)?.observation ?? { state: 'Absent' };
   }
 
   /** The Job of the attempt; made unless it is there, or was there and somebody deleted it. */
@@ -131,11 +144,15 @@ export function createAttempts(cluster: Cluster, images: Images, now: () => numb
 
     async start(run, effect, podDefaults) {
       const { verdicts } = memoryOf(run);
+      const wait = (verdicts.get(effect.job)?.retryAt ?? 0) - now();
+      if (wait > 0) return wait;
       try {
         await ensurePod(run, await ensureJob(run, effect, podDefaults));
         verdicts.delete(effect.job);
+        return undefined;
       } catch (error) {
-        verdicts.set(effect.job, verdictOf(error, now()));
+        verdicts.set(effect.job, { observation: verdictOf(error, now()), retryAt: now() + BLOCKED_RETRY_MS });
+        return 0;
       }
     },
 

@@ -1,0 +1,40 @@
+# Each command installs what it needs, says what it is doing, and can be stopped half-way and started again.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo test dev check format bench down
+
+# Node as package.json pins it, whatever Node the machine came with.
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+MODULES := node_modules/.package-lock.json
+
+help: ## Shows this
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+
+demo: $(MODULES) ## Boots a cluster, installs Signalbox and runs a first workflow in it
+	@node test/demo/demo.ts
+
+test: $(MODULES) ## Runs every test, on clusters of its own
+	@node test/run.ts
+
+dev: $(MODULES) ## Runs the operator from source against the local cluster, again after each change
+	@node test/demo/dev.ts
+
+check: $(MODULES) ## Checks types, lint, format and generated files
+	tsc -p .
+	oxlint --type-aware --deny-warnings
+	biome format .
+	node src/api/generate.ts --check
+
+format: $(MODULES) ## Formats the code and writes the generated files
+	biome format --write .
+	node src/api/generate.ts
+
+bench: $(MODULES) ## Measures throughput, latency and cost on simulated nodes
+	@node test/bench/bench.ts
+
+down: $(MODULES) ## Removes the local cluster and all that it left on the machine
+	@node test/cluster/cli.ts down
+
+$(MODULES): package-lock.json
+	@echo "Installing the packages of package-lock.json"
+	@npm ci --loglevel=error

@@ -1,0 +1,25 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ConfigError, readConfig } from './config.ts';
+
+test('without anything given the defaults hold', () => {
+  const config = readConfig([], {});
+  assert.equal(config['http-port'], 8080);
+  assert.equal(config.namespace, undefined);
+});
+
+test('a flag wins over the environment, and the pod is the identity', () => {
+  const env = { SIGNALBOX_HTTP_PORT: '1', SIGNALBOX_LOG_LEVEL: 'warn', POD_NAME: 'operator-0' };
+  const config = readConfig(['--http-port=2'], env);
+  assert.equal(config['http-port'], 2);
+  assert.equal(config['log-level'], 'warn');
+  assert.equal(config.identity, 'operator-0');
+});
+
+test('what cannot be used is named', () => {
+  assert.throws(() => readConfig(['--log-level=loud', '--workers=0'], {}), /--log-level: .*--workers: /);
+  assert.throws(
+    () => readConfig(['--colour=red'], {}),
+    (error: Error) => error instanceof ConfigError && /--script-image/.test(error.message),
+  );
+});

@@ -1,0 +1,69 @@
+import { hostname } from 'node:os';
+import { parseArgs } from 'node:util';
+import * as z from 'zod';
+
+/** Everything that can be set from outside. A flag `--http-port` is also read from `SIGNALBOX_HTTP_PORT`. */
+const schema = z.strictObject({
+  namespace: z.string().optional().describe('The only namespace to watch. Default: all.'),
+  'lease-namespace': z
+    .string()
+    .min(1)
+    .default('default')
+    .describe('Namespace of the Lease for which replicas compete.'),
+  'lease-name': z.string().min(1).default('signalbox').describe('Name of that Lease.'),
+  identity: z.string().min(1).default(hostname()).describe('Name of this replica in the Lease.'),
+  'script-image': z
+    .string()
+    .min(1)
+    .default('signalbox-script')
+    .describe('Image of script steps that name none.'),
+  'log-level': z
+    .enum(['debug', 'info', 'warn', 'error'])
+    .default('info')
+    .describe('Least severe message to log.'),
+  'http-port': z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(65535)
+    .default(8080)
+    .describe('Port of metrics and health.'),
+  workers: z.coerce.number().int().min(1).max(1000).default(64).describe('Most runs worked on at once.'),
+});
+export type Config = z.infer<typeof schema>;
+
+/** The settings cannot be used; the message names each flag and what is wrong with it. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+const options = Object.fromEntries(
+  Object.keys(schema.shape).map((flag) => [flag, { type: 'string' as const }]),
+);
+
+/** @throws {ConfigError} for an unknown flag or a value out of bounds */
+export function readConfig(args: readonly string[], env: Record<string, string | undefined>): Config {
+  const parsed = schema.safeParse({ ...fromEnvironment(env), ...fromFlags(args) });
+  if (parsed.success) return parsed.data;
+  throw new ConfigError(
+    parsed.error.issues.map((issue) => `--${issue.path.join('.')}: ${issue.message}`).join('; '),
+  );
+}
+
+function fromFlags(args: readonly string[]): Record<string, unknown> {
+  try {
+    return { ...parseArgs({ args: [...args], options, allowPositionals: false }).values };
+  } catch (error) {
+    const flags = Object.entries(schema.shape).map(([flag, field]) => `  --${flag}  ${field.description}`);
+    throw new ConfigError(`${(error as Error).message}\nThe flags are:\n${flags.join('\n')}`);
+  }
+}
+
+function fromEnvironment(env: Record<string, string | undefined>): Record<string, string> {
+  const named = Object.keys(schema.shape).map((flag) => [
+    flag,
+    env[`SIGNALBOX_${flag.replaceAll('-', '_').toUpperCase()}`],
+  ]);
+  const pod = env.POD_NAME ? [['identity', env.POD_NAME]] : [];
+  return Object.fromEntries([...pod, ...named].filter(([, value]) => value !== undefined && value !== ''));
+}

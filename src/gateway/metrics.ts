@@ -1,0 +1,60 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { FinishedRequest } from '../kube/transport.ts';
+import type { ProcessedWork } from '../kube/work-queue.ts';
+
+const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+/** The operator's own metrics, in Prometheus' text format. */
+export interface Metrics {
+  onRequest(request: FinishedRequest): void;
+  onWork(queue: string, work: ProcessedWork): void;
+  /** Registers a figure that is read when metrics are asked for. */
+  gauge(name: string, help: string, read: () => number): void;
+  readonly contentType: string;
+  text(): Promise<string>;
+}
+
+export function createMetrics(): Metrics {
+  const register = new Registry();
+  const registers = [register];
+  collectDefaultMetrics({ register });
+  const requests = new Histogram({
+    name: 'signalbox_api_request_duration_seconds',
+    help: 'Requests to the API server, each try by itself; watches by the time that they stood.',
+    labelNames: ['verb', 'resource', 'code'],
+    buckets: SECONDS,
+    registers,
+  });
+  const reconciles = new Histogram({
+    name: 'signalbox_reconcile_duration_seconds',
+    help: 'Reconciles by controller and result.',
+    labelNames: ['controller', 'result'],
+    buckets: SECONDS,
+    registers,
+  });
+  const queued = new Counter({
+    name: 'signalbox_queue_wait_seconds_total',
+    help: 'Time that keys waited for a worker.',
+    labelNames: ['controller'],
+    registers,
+  });
+  return {
+    onRequest: ({ verb, resource, code, seconds }) => requests.observe({ verb, resource, code }, seconds),
+    onWork(controller, { queuedSeconds, workSeconds, failure }) {
+      reconciles.observe({ controller, result: failure ? 'error' : 'success' }, workSeconds);
+      queued.inc({ controller }, queuedSeconds);
+    },
+    gauge(name, help, read) {
+      new Gauge({
+        name,
+        help,
+        registers,
+        collect() {
+          this.set(read());
+        },
+      });
+    },
+    contentType: register.contentType,
+    text: () => register.metrics(),
+  };
+}

@@ -1,0 +1,60 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Metrics } from './metrics.ts';
+
+export interface Gateway {
+  /** Port that it listens on. */
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+export interface GatewayOptions {
+  /** 0: any free one. */
+  port: number;
+  metrics: Metrics;
+  /** Whether the operator has read the cluster and can take work. */
+  isReady: () => boolean;
+}
+
+/** Serves `/metrics`, `/livez` (the process answers) and `/readyz` (it can take work). */
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const server = createServer((request, response) => {
+    answer(options, request, response).catch(() => response.destroy());
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options.port, resolve);
+  });
+  return { port: (server.address() as AddressInfo).port, close: () => close(server) };
+}
+
+async function answer(
+  options: GatewayOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  switch (request.url) {
+    case '/livez':
+      return send(response, 200, 'ok\n');
+    case '/readyz':
+      return options.isReady() ? send(response, 200, 'ok\n') : send(response, 503, 'reading the cluster\n');
+    case '/metrics':
+      return send(response, 200, await options.metrics.text(), options.metrics.contentType);
+    default:
+      return send(response, 404, 'not found\n');
+  }
+}
+
+function send(
+  response: ServerResponse,
+  status: number,
+  body: string,
+  type = 'text/plain; charset=utf-8',
+): void {
+  response.writeHead(status, { 'content-type': type }).end(body);
+}
+
+function close(server: Server): Promise<void> {
+  server.closeAllConnections();
+  return new Promise((resolve) => server.close(() => resolve()));
+}

@@ -1,0 +1,154 @@
+import { randomUUID } from 'node:crypto';
+import { type Logger, pino } from 'pino';
+import { type Config, ConfigError, readConfig } from './config.ts';
+import { createAttempts } from './controllers/attempts.ts';
+import { type Cluster, createCluster } from './controllers/cluster.ts';
+import { createRevisions } from './controllers/revisions.ts';
+import { createRunController } from './controllers/run-controller.ts';
+import { createWorkflowController } from './controllers/workflow-controller.ts';
+import { createMetrics, type Metrics } from './gateway/metrics.ts';
+import { startGateway } from './gateway/server.ts';
+import { loadConnection } from './kube/config.ts';
+import { createEventRecorder, EVENTS } from './kube/events.ts';
+import { createElector, LEASES } from './kube/lease.ts';
+import { resourceClient } from './kube/resource.ts';
+import { createTransport, type Transport, withFence } from './kube/transport.ts';
+import { createWorkQueue, type ProcessedWork } from './kube/work-queue.ts';
+import { assertSupported } from './controllers/support.ts';
+
+/** The workflow controller is there to report, and must not keep runs waiting. */
+const WORKFLOW_WORKERS = 4;
+
+const now = () => Date.now();
+
+async function main(): Promise<void> {
+  const config = readConfig(process.argv.slice(2), process.env);
+  const log = pino({ level: config['log-level'], base: null, timestamp: pino.stdTimeFunctions.isoTime });
+  const stop = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => {
+      log.info({ signal }, 'stopping');
+      stop.abort();
+    });
+  }
+
+  const metrics = createMetrics();
+  const transport = createTransport(await loadConnection(), {
+    userAgent: 'signalbox',
+    onFinished: metrics.onRequest,
+  });
+  await assertSupported(transport);
+  await operate(config, { log, metrics, transport, stop });
+  await transport.close();
+  log.info('stopped');
+}
+
+interface Surroundings {
+  log: Logger;
+  metrics: Metrics;
+  transport: Transport;
+  stop: AbortController;
+}
+
+/** Watches from the start, so that a replica that takes over knows everything; works only while it holds the lease. */
+async function operate(config: Config, { log, metrics, transport, stop }: Surroundings): Promise<void> {
+  const elector = createElector({
+    client: resourceClient(transport, LEASES),
+    namespace: config['lease-namespace'],
+    name: config['lease-name'],
+    identity: `${config.identity}_${randomUUID()}`,
+    onError: (error) => log.warn({ err: error }, 'lease not renewed'),
+  });
+  const fenced = withFence(transport, elector.isLeader);
+  const cluster = createCluster({
+    transport: fenced,
+    ...(config.namespace ? { namespace: config.namespace } : {}),
+    now,
+    onError: (error, at) => log.warn({ err: error, ...at }, 'watch interrupted'),
+  });
+  let synced = false;
+  const gateway = await startGateway({ port: config['http-port'], metrics, isReady: () => synced });
+  const watching = cluster.run(stop.signal);
+  const controllers = createControllers(config, cluster, fenced, { log, metrics });
+  cluster.synced.then(
+    () => {
+      synced = true;
+      log.info({ runs: cluster.runs.store.size, workflows: cluster.workflows.store.size }, 'ready');
+    },
+    () => undefined,
+  );
+
+  const lead = async (term: AbortSignal) => {
+    await cluster.synced;
+    log.info({ lease: config['lease-name'] }, 'leading');
+    await controllers(term);
+    // What this process remembers of its own writes is not the whole truth any more: begin anew.
+    if (!stop.signal.aborted) throw new Error('the lease was lost');
+  };
+  try {
+    await elector.run({ signal: stop.signal, lead });
+  } finally {
+    stop.abort();
+    await Promise.all([watching, gateway.close()]);
+  }
+}
+
+/** Wires the controllers to their queues. The result runs them until its signal is aborted. */
+function createControllers(
+  config: Config,
+  cluster: Cluster,
+  transport: Transport,
+  { log, metrics }: Pick<Surroundings, 'log' | 'metrics'>,
+): (signal: AbortSignal) => Promise<void> {
+  const queueOf = (controller: string) => {
+    const queue = createWorkQueue({ onProcessed: (work) => report(controller, work) });
+    metrics.gauge(
+      `signalbox_${controller}_queue_depth`,
+      `Keys waiting for the ${controller} controller.`,
+      () => queue.depth,
+    );
+    return queue;
+  };
+  const report = (controller: string, work: ProcessedWork) => {
+    metrics.onWork(controller, work);
+    if (!work.failure) return;
+    const { error, retryMs } = work.failure;
+    log.warn({ controller, key: work.key, retryMs, err: error }, 'reconcile failed');
+  };
+  metrics.gauge('signalbox_runs', 'WorkflowRuns in the cluster.', () => cluster.runs.store.size);
+
+  const events = createEventRecorder({
+    client: resourceClient(transport, EVENTS),
+    controller: 'signalbox.dev/operator',
+    instance: config.identity,
+    onError: (error) => log.debug({ err: error }, 'event not recorded'),
+  });
+  const runQueue = queueOf('run');
+  const workflowQueue = queueOf('workflow');
+  const attempts = createAttempts(cluster, { script: config['script-image'] }, now);
+  const revisions = createRevisions(cluster);
+  const reconcileRun = createRunController({
+    cluster,
+    queue: runQueue,
+    attempts,
+    revisions,
+    events,
+    now,
+  });
+  const reconcileWorkflow = createWorkflowController(cluster, workflowQueue, now);
+  return async (signal) => {
+    await Promise.all([
+      runQueue.run({ workers: config.workers, process: reconcileRun, signal }),
+      workflowQueue.run({ workers: WORKFLOW_WORKERS, process: reconcileWorkflow, signal }),
+    ]);
+    await events.close();
+  };
+}
+
+main().catch((error: unknown) => {
+  const message = error instanceof ConfigError ? error.message : error;
+  console.error(message);
+  process.exitCode = 1;
+  // Nothing may keep a process alive that has ended its work.
+  setTimeout(() => process.exit(1), 1000).unref();
+});

@@ -1,0 +1,39 @@
+import { spawn } from 'node:child_process';
+import path from 'node:path';
+import { run } from '../cluster/command.ts';
+import { prepare } from '../cluster/requirements.ts';
+import { reportTo } from '../cluster/report.ts';
+import { boot, root, scriptImage } from './install.ts';
+
+const report = reportTo(process.stderr);
+await prepare(report);
+const cluster = await boot({ name: 'signalbox' }, report);
+await run([
+  cluster.kubectl,
+  '--kubeconfig',
+  cluster.kubeconfig,
+  'apply',
+  '--server-side',
+  '-f',
+  path.join(root, 'crds'),
+]);
+
+console.log(`The operator runs from source, again after each change. In another terminal:
+
+  export KUBECONFIG=${cluster.kubeconfig}
+  alias kubectl=${cluster.kubectl}
+`);
+const args = [
+  '--watch',
+  '--enable-source-maps',
+  'src/main.ts',
+  `--script-image=${scriptImage}`,
+  '--log-level=debug',
+];
+const operator = spawn(process.execPath, args, {
+  cwd: root,
+  stdio: 'inherit',
+  env: { ...process.env, KUBECONFIG: cluster.kubeconfig },
+});
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => operator.kill(signal));
+operator.on('exit', (code) => process.exit(code ?? 0));

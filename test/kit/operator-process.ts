@@ -1,0 +1,92 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import type { Cluster } from '../cluster/cluster.ts';
+
+const root = path.resolve(import.meta.dirname, '../..');
+
+/** Time that the operator may take to say that it is ready, and to stop. */
+const LIMIT_MS = 30_000;
+
+/** Linux counts CPU time in hundredths of a second. */
+const TICKS_PER_SECOND = 100;
+
+/** The operator as a process of its own, from source or from its bundle. */
+export interface OperatorProcess {
+  readonly pid: number;
+  /** Resolves when it leads and works. */
+  readonly ready: Promise<void>;
+  /** CPU time used so far, in seconds. */
+  cpuSeconds(): number;
+  /** Most memory held so far, in bytes. */
+  peakRss(): number;
+  /** What it wrote, one JSON object a line. */
+  log(): string;
+  /** Sends the signal and waits for the end. */
+  stop(signal?: NodeJS.Signals): Promise<void>;
+}
+
+/** Bundles the operator as its image does, and gives the path of the bundle. */
+export async function bundle(): Promise<string> {
+  await promisify(execFile)(process.execPath, ['deploy/bundle.ts'], { cwd: root, timeout: LIMIT_MS });
+  return path.join(root, 'dist/main.js');
+}
+
+/** @param program path of the operator's main file, for example the bundle */
+export function startOperator(
+  cluster: Pick<Cluster, 'kubeconfig'>,
+  flags: readonly string[] = [],
+  program = path.join(root, 'src/main.ts'),
+): OperatorProcess {
+  const child = spawn(process.execPath, ['--enable-source-maps', program, '--http-port=0', ...flags], {
+    env: { ...process.env, KUBECONFIG: cluster.kubeconfig },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const pid = child.pid ?? 0;
+  let log = '';
+  const ready = new Promise<void>((resolve, reject) => {
+    const timer = setTimeout(
+      () => reject(new Error(`the operator was not ready in time:\n${log}`)),
+      LIMIT_MS,
+    );
+    const read = (chunk: Buffer) => {
+      log += chunk.toString();
+      if (!log.includes('"msg":"leading"')) return;
+      clearTimeout(timer);
+      resolve();
+    };
+    child.stdout.on('data', read);
+    child.stderr.on('data', read);
+    child.once('exit', (code, signal) => {
+      clearTimeout(timer);
+      reject(new Error(`the operator ended with ${code ?? signal}:\n${log}`));
+    });
+  });
+  // Who kills it on purpose does not wait for it to be ready.
+  ready.catch(() => undefined);
+  return {
+    pid,
+    ready,
+    cpuSeconds: () => cpuSeconds(pid),
+    peakRss: () => Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024,
+    log: () => log,
+    stop: (signal = 'SIGTERM') => stop(child, signal),
+  };
+}
+
+function cpuSeconds(pid: number): number {
+  // The fields are counted from the end of the name, which stands in parentheses and may hold anything.
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /, '')
+    .split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+}
+
+async function stop(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, 'exit', { signal: AbortSignal.timeout(LIMIT_MS) });
+  child.kill(signal);
+  await exited;
+}

@@ -1,0 +1,46 @@
+import { availableParallelism } from 'node:os';
+import { run } from 'node:test';
+import { spec } from 'node:test/reporters';
+import { prepare } from './cluster/requirements.ts';
+import { reportTo } from './cluster/report.ts';
+
+/** What can run side by side stands in one stage; each stage needs more of a cluster than the one before. */
+const stages = [
+  { title: 'Unit', files: ['src/**/*.test.ts'], concurrency: availableParallelism() },
+  { title: 'Chart', files: ['test/chart/*.test.ts'], concurrency: 1 },
+  { title: 'Cluster', files: ['test/cluster/*.test.ts'], concurrency: 1 },
+  { title: 'Integration', files: ['test/integration/**/*.test.ts'], concurrency: 2 },
+  { title: 'End to end', files: ['test/e2e/*.test.ts'], concurrency: 1 },
+];
+
+const FILE_TIMEOUT_MS = 10 * 60_000;
+
+interface Counts {
+  passed: number;
+  failed: number;
+}
+
+async function runStage({ files, concurrency }: (typeof stages)[number]): Promise<Counts> {
+  const { promise, resolve } = Promise.withResolvers<Counts>();
+  const stream = run({ globPatterns: files, concurrency, timeout: FILE_TIMEOUT_MS });
+  stream.on('test:summary', ({ file, counts }) => {
+    // The summary without a file is that of the whole stage.
+    if (file === undefined) resolve({ passed: counts.passed, failed: counts.tests - counts.passed });
+  });
+  stream.compose(new spec()).pipe(process.stdout, { end: false });
+  return promise;
+}
+
+const only = process.argv.slice(2);
+const total: Counts = { passed: 0, failed: 0 };
+await prepare(reportTo(process.stderr));
+for (const stage of stages) {
+  if (only.length > 0 && !only.includes(stage.title)) continue;
+  console.log(`\n== ${stage.title} tests`);
+  const counts = await runStage(stage);
+  if (counts.passed + counts.failed === 0) throw new Error(`no test was found in ${stage.files.join(', ')}`);
+  total.passed += counts.passed;
+  total.failed += counts.failed;
+}
+console.log(`\n${total.passed} passed, ${total.failed} failed`);
+process.exitCode = total.failed === 0 ? 0 : 1;
