@@ -7,6 +7,8 @@ import { cut, MAX_MESSAGE, MAX_REASON, MAX_SUMMARY, spanOf, timeOf } from './tex
 const STOP_GRACE_MS = 120_000;
 /** What the kubelet gets beyond a step's timeout to end it by itself. */
 const KUBELET_GRACE_MS = 60_000;
+/** Longest message of an earlier attempt; a step may have many. */
+const MAX_ATTEMPT_MESSAGE = 128;
 /** How often an attempt that never began is tried again without counting. */
 const FREE_RETRIES = 5;
 /** Ends are known to the second: one in the same second may lie before or after. */
@@ -197,7 +199,7 @@ function retry(watch: Watch, result: Result, reason: string): StepStatus {
       startedAt: attemptStartedAt ?? timeOf(finishedAt),
       finishedAt: timeOf(finishedAt),
       reason: cut(reason, MAX_REASON),
-      message: cut(reason === NOT_STARTED ? why : (result.message ?? result.reason), MAX_MESSAGE),
+      message: cut(reason === NOT_STARTED ? why : (result.message ?? result.reason), MAX_ATTEMPT_MESSAGE),
     },
   ];
   const seed = `${run.uid}/${node.name}/${step.attempt}`;

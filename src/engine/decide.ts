@@ -2,11 +2,23 @@ import type { StepTypeName } from '../api/step.ts';
 import type { StepStatus, WorkflowRunStatus } from '../api/workflow-run.ts';
 import { end, follow } from './attempt.ts';
 import type { Values } from './expression.ts';
-import type { Decision, Effect, Graph, Node, Observation, RunContext, StepResolver } from './model.ts';
+import type {
+  Decision,
+  Effect,
+  Graph,
+  Node,
+  Observation,
+  Result,
+  RunContext,
+  StepResolver,
+} from './model.ts';
 import { jobName } from './names.ts';
 import { hasEnded, hasFailed, outcomeOf, pendingStep, summarize } from './summary.ts';
 import { renderTemplate } from './template.ts';
-import { cut, MAX_MESSAGE, timeOf } from './text.ts';
+import { cut, MAX_MESSAGE, MAX_QUOTE, timeOf } from './text.ts';
+
+/** Most that the outputs of all steps of a run may come to, in characters of JSON. */
+const MAX_OUTPUTS = 262_144;
 
 export interface DecideInput {
   graph: Graph;
@@ -66,14 +78,30 @@ function put(turn: Turn, step: StepStatus): void {
 /** Results come before everything else: a run whose last step has ended does not time out. */
 function endAttempts(turn: Turn): void {
   for (const node of turn.graph.nodes) {
-    if (turn.observed.get(node.name)?.state === 'Ended') followAttempt(turn, node);
+    const seen = turn.observed.get(node.name);
+    const step = turn.steps.get(node.name);
+    if (seen?.state !== 'Ended' || step?.phase !== 'Running') continue;
+    const excess = excessOf(turn, node, seen.result);
+    if (excess) put(turn, end(step, excess, turn.now));
+    else followAttempt(turn, node);
   }
+}
+
+/** What a result becomes whose outputs would make the status larger than the API server takes. */
+function excessOf({ steps }: Turn, { name }: Node, result: Result): Result | undefined {
+  if (!result.outputs) return undefined;
+  const others = [...steps.values()].filter((step) => step.outputs && step.name !== name);
+  const size = [result, ...others].reduce((sum, { outputs }) => sum + JSON.stringify(outputs).length, 0);
+  if (size <= MAX_OUTPUTS) return undefined;
+  const message = `The outputs of all steps of a run may come to ${MAX_OUTPUTS} characters, and with this step they are ${size}: write what is large elsewhere.`;
+  const { outputs: _outputs, ...rest } = result;
+  return { ...rest, outcome: 'Failed', reason: 'OutputsTooLarge', message };
 }
 
 function followAttempts(turn: Turn): void {
   for (const node of turn.graph.nodes) {
-    if (turn.steps.get(node.name)?.retryAt === undefined) followAttempt(turn, node);
-    else retryAttempt(turn, node);
+    followAttempt(turn, node);
+    retryAttempt(turn, node);
   }
 }
 
@@ -182,7 +210,12 @@ function enter(turn: Turn, node: Node, step: StepStatus): void {
   if (verdict.value === true) return begin(turn, node, step);
   if (verdict.value === false) return skip(turn, step, 'WhenFalse', `when is false: ${when?.source}`);
   const what = JSON.stringify(verdict.value);
-  fail(turn, step, 'ExpressionError', `when: must come to true or false, and came to ${cut(what, 80)}`);
+  fail(
+    turn,
+    step,
+    'ExpressionError',
+    `when: must come to true or false, and came to ${cut(what, MAX_QUOTE)}`,
+  );
 }
 
 /** Begins the next attempt. */

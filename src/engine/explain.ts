@@ -1,5 +1,9 @@
 import { accessOf, childrenOf, type Expr, textOf } from './cel.ts';
 import type { Values } from './expression.ts';
+import { cut, MAX_QUOTE } from './text.ts';
+
+/** Longest error of the evaluator that is passed on; some repeat the value. */
+const MAX_ERROR = 256;
 
 const OPERATORS: Record<string, string> = { '!_': '!', '-_': '-', '@in': 'in', '_?_:_': '?' };
 
@@ -11,18 +15,22 @@ export function explain(
 ): string {
   const [, missing] = /^field not found: (.*)$/s.exec(error) ?? [];
   if (missing !== undefined) return explainMissing(missing, ownerOf(expr, missing, node), values);
-  const [, name = '', types] =
-    /^found no matching overload for '?(.*?)'? applied to '\((.*)\)'$/s.exec(error) ?? [];
-  if (types !== undefined) {
-    const operator = OPERATORS[name] ?? name.replaceAll('_', '');
-    return `${operator} does not work on (${types}): convert with int(), double() or string()`;
-  }
+  const overload = /^found no matching overload for '?(.*?)'? applied to '(?:(.*)\.)?\((.*)\)'$/s.exec(error);
+  if (overload) return explainTypes(overload);
   const [, got] = /^type mismatch: expected bool, got (.*)$/s.exec(error) ?? [];
   if (got !== undefined) return `&& and || work on true and false, and got a value of type ${got}`;
   const [, index] = /^index (.*) out of bounds/.exec(error) ?? [];
   if (index !== undefined) return `there is no entry ${index} in the list: guard it with size()`;
   const [, text] = /^Cannot convert (.*) to a BigInt$/s.exec(error) ?? [];
-  return text === undefined ? error : `"${text}" is no whole number`;
+  return text === undefined ? cut(error, MAX_ERROR) : `"${cut(text, MAX_QUOTE)}" is no whole number`;
+}
+
+function explainTypes([, name = '', target, types = '']: RegExpExecArray): string {
+  const hint = 'convert with int(), double() or string()';
+  if (/^\w*[a-z]\w*$/i.test(name)) {
+    return `${name}() does not take (${types})${target === undefined ? '' : ` on a ${target}`}: ${hint}`;
+  }
+  return `${OPERATORS[name] ?? name.replaceAll('_', '')} does not work on (${types}): ${hint}`;
 }
 
 /** What lacks the member. The evaluator blames the access itself, or only the variable where it began. */

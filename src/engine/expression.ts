@@ -43,7 +43,8 @@ export function compileExpression(
   if (new TextEncoder().encode(source).length > MAX_SOURCE) {
     return refuse(`is longer than ${MAX_SOURCE} bytes: move the work into a script step`);
   }
-  if (source.includes('${{')) return refuse('is an expression already: write it without ${{ }}');
+  if (source.trimStart().startsWith('${{'))
+    return refuse('is an expression already: write it without ${{ }}');
   const parsed = parseCel(source);
   if ('error' in parsed) return refuse(`is not a CEL expression: ${parsed.error}`);
   const nodes = sizeOf(parsed.expr);

@@ -6,7 +6,7 @@ import type { Graph, Node, Problem, StepResolver } from './model.ts';
 import { ancestorsOf, dependencies, sortByDependency } from './order.ts';
 import { checkParam } from './params.ts';
 import type { Scope } from './references.ts';
-import { durationProblems, nameProblems, schemaProblems } from './spec-problems.ts';
+import { durationProblems, nameProblems, retryProblems, schemaProblems } from './spec-problems.ts';
 import { compileTemplate, type Template } from './template.ts';
 
 const DEFAULT_TIMEOUT = '1h';
@@ -30,7 +30,7 @@ export type Compiled = { ok: true; graph: Graph } | { ok: false; problems: Probl
 export function compile(spec: unknown, resolvers: Readonly<Record<StepTypeName, StepResolver>>): Compiled {
   const parsed = workflowSpec.safeParse(spec);
   if (!parsed.success) return { ok: false, problems: schemaProblems(parsed.error) };
-  const problems = [...nameProblems(parsed.data), ...durationProblems(parsed.data)];
+  const problems = [nameProblems, durationProblems, retryProblems].flatMap((check) => check(parsed.data));
   // Steps that share a name, or durations that are none, would make the rest of the checks guess.
   if (problems.length > 0) return { ok: false, problems };
   return compileSteps(parsed.data, resolvers);

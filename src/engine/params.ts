@@ -3,6 +3,7 @@ import type { Param } from '../api/workflow.ts';
 import { wholeMatch } from './cel.ts';
 import type { Problem } from './model.ts';
 import { didYouMean } from './suggest.ts';
+import { cut, MAX_QUOTE } from './text.ts';
 
 /**
  * The values of a run's parameters: what it was given, and defaults. A parameter with neither is absent.
@@ -79,18 +80,16 @@ function checkValue({ type, enum: allowed, pattern }: Omit<Param, 'name'>, value
         : typeof value === 'string'
           ? ': write it without quotes'
           : '';
-    return [`must be a ${type}, and ${shorten(text)} is a ${typeof value}${quotes}`];
+    return [`must be a ${type}, and ${cut(text, MAX_QUOTE)} is a ${typeof value}${quotes}`];
   }
   if (allowed && !allowed.includes(value)) {
     return [
-      `must be one of ${allowed.map((entry) => JSON.stringify(entry)).join(', ')}, and is ${shorten(text)}`,
+      `must be one of ${allowed.map((entry) => JSON.stringify(entry)).join(', ')}, and is ${cut(text, MAX_QUOTE)}`,
     ];
   }
   // The engine of CEL takes linear time: no pattern can hold the operator up.
   if (pattern !== undefined && typeof value === 'string' && wholeMatch(pattern)?.(value) !== true) {
-    return [`must match ${pattern} as a whole, and is ${shorten(text)}`];
+    return [`must match ${pattern} as a whole, and is ${cut(text, MAX_QUOTE)}`];
   }
   return [];
 }
-
-const shorten = (text: string) => (text.length > 80 ? `${text.slice(0, 79)}…` : text);

@@ -135,7 +135,7 @@ function checkReference({ variable, member }: Reference, walk: Walk): void {
       return;
     default:
       problems.add(
-        `reads ${variable}, which is nothing known: there are params, steps, run, workflow and trigger.${quoteHint(variable)}`,
+        `reads ${variable}, which is not known: there are params, steps, run, workflow and trigger.${quoteHint(variable)}`,
       );
   }
 }

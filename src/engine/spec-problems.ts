@@ -6,6 +6,8 @@ import type { Problem } from './model.ts';
 
 const NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 const LONGEST_DURATION = '8760h';
+/** Each attempt takes room in the status of a run, which the API server bounds. */
+const MAX_RETRIES = 1000;
 
 /** What keeps a value from being a workflow at all, in the words of people who write YAML. */
 export function schemaProblems(error: z.ZodError): Problem[] {
@@ -68,6 +70,14 @@ export function durationProblems(spec: WorkflowSpec): Problem[] {
       ? []
       : [{ field, message: `is "${text}": write a duration of at most a year such as 30s, 5m or 1h30m` }],
   );
+}
+
+/** Retries whose record would not fit into the status of a run. */
+export function retryProblems(spec: WorkflowSpec): Problem[] {
+  const retries = stepsOf(spec).reduce((sum, { step }) => sum + (step.retry?.limit ?? 0), 0);
+  if (retries <= MAX_RETRIES) return [];
+  const message = `allow ${retries} retries in all, and at most ${MAX_RETRIES} can be recorded: lower retry.limit`;
+  return [{ field: 'spec.steps', message }];
 }
 
 function isDuration(text: string): boolean {

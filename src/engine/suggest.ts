@@ -1,6 +1,6 @@
 /** The candidate that the writer most likely meant by `word`; undefined when none is near. */
 export function suggest(word: string, candidates: Iterable<string>): string | undefined {
-  const most = Math.max(1, Math.floor(word.length / 3));
+  const most = word.length < 4 ? 1 : Math.max(2, Math.floor(word.length / 3));
   const near = [...candidates]
     .map((candidate) => ({ candidate, edits: editDistance(word, candidate) }))
     .filter(({ edits }) => edits <= most)

@@ -1,5 +1,6 @@
 import { compileExpression, type Expression, type Values } from './expression.ts';
 import type { Scope } from './references.ts';
+import { cut, MAX_QUOTE } from './text.ts';
 
 /** Longest text that a template may come to, in characters. */
 const MAX_TEXT = 65_536;
@@ -27,14 +28,12 @@ export function compileTemplate(
     const compiled = compileExpression(source, scope);
     parts.push(text.slice(at, open));
     if (compiled.ok) parts.push(compiled.expression);
-    else problems.push(...compiled.problems.map((problem) => `\${{ ${shorten(source)} }} ${problem}`));
+    else problems.push(...compiled.problems.map((problem) => `\${{ ${cut(source, MAX_QUOTE)} }} ${problem}`));
     at = close + 2;
   }
   parts.push(text.slice(at));
   return problems.length > 0 ? { ok: false, problems } : { ok: true, template: { parts } };
 }
-
-const shorten = (source: string) => (source.length > 80 ? `${source.slice(0, 79)}…` : source);
 
 /** Where the `}}` is that closes an expression: braces of maps are matched, those in quotes are text. */
 function endOfExpression(text: string, start: number): number | undefined {
@@ -78,7 +77,7 @@ export function renderTemplate({ parts }: Template, values: Values): { text: str
 
 function render(expression: Expression, values: Values): { text: string } | { error: string } {
   const result = expression.evaluate(values);
-  const blame = (error: string) => ({ error: `\${{ ${shorten(expression.source)} }}: ${error}` });
+  const blame = (error: string) => ({ error: `\${{ ${cut(expression.source, MAX_QUOTE)} }}: ${error}` });
   if ('error' in result) return blame(result.error);
   const { value } = result;
   if (typeof value === 'string') return { text: value };

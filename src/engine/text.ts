@@ -2,6 +2,8 @@
 export const MAX_MESSAGE = 1024;
 export const MAX_REASON = 128;
 export const MAX_SUMMARY = 256;
+/** Longest piece of what people wrote that a message repeats. */
+export const MAX_QUOTE = 80;
 
 /** The text, or as much of its beginning as fits into `most` characters. */
 export function cut(text: string, most: number): string {
