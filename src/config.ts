@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
 import * as z from 'zod';
@@ -11,7 +12,11 @@ const schema = z.strictObject({
     .default('default')
     .describe('Namespace of the Lease for which replicas compete.'),
   'lease-name': z.string().min(1).default('signalbox').describe('Name of that Lease.'),
-  identity: z.string().min(1).default(hostname()).describe('Name of this replica in the Lease.'),
+  identity: z
+    .string()
+    .min(1)
+    .default(() => `${hostname()}_${randomUUID()}`)
+    .describe('Name of this replica in the Lease. Whoever comes with the same name takes over at once.'),
   'script-image': z
     .string()
     .min(1)
@@ -64,6 +69,7 @@ function fromEnvironment(env: Record<string, string | undefined>): Record<string
     flag,
     env[`SIGNALBOX_${flag.replaceAll('-', '_').toUpperCase()}`],
   ]);
+  // A container that was restarted in its Pod is sure that its predecessor has ended.
   const pod = env.POD_NAME ? [['identity', env.POD_NAME]] : [];
   return Object.fromEntries([...pod, ...named].filter(([, value]) => value !== undefined && value !== ''));
 }

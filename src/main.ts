@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { type Logger, pino } from 'pino';
 import { type Config, ConfigError, readConfig } from './config.ts';
 import { createAttempts } from './controllers/attempts.ts';
@@ -56,7 +55,7 @@ async function operate(config: Config, { log, metrics, transport, stop }: Surrou
     client: resourceClient(transport, LEASES),
     namespace: config['lease-namespace'],
     name: config['lease-name'],
-    identity: `${config.identity}_${randomUUID()}`,
+    identity: config.identity,
     onError: (error) => log.warn({ err: error }, 'lease not renewed'),
   });
   const fenced = withFence(transport, elector.isLeader);

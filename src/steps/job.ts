@@ -111,6 +111,8 @@ function podSpecOf(attempt: AttemptSpec, settings: PodSettings): PodSpec {
     ),
     automountServiceAccountToken: settings.serviceAccountName !== undefined,
     enableServiceLinks: false,
+    // As process 1 a script would ignore SIGTERM, and every stop would take the whole grace period.
+    shareProcessNamespace: true,
     securityContext: {
       runAsNonRoot: true,
       runAsUser: UID,

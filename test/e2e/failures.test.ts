@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { before, suite, test } from 'node:test';
 import type { Step } from '../../src/api/step.ts';
 import { silent } from '../cluster/report.ts';
-import { install } from '../demo/install.ts';
+import { install, operatorImage } from '../demo/install.ts';
 import { createKit, isFinished, type Kit, stepOf } from '../kit/kit.ts';
 
 /** One way for a step to go wrong, and what its status says about it. */
@@ -46,6 +46,12 @@ const failures: Failure[] = [
   },
   {
     title: 'an image without the interpreter',
+    step: { script: { image: operatorImage, python: 'pass' } },
+    reason: 'StartError',
+    message: /python3/,
+  },
+  {
+    title: 'an image that can not be pulled',
     step: { script: { image: 'registry.invalid/none:1', bash: 'true' }, pod: { pendingTimeout: '10s' } },
     reason: 'ImagePullBackOff',
     message: /registry\.invalid/,

@@ -122,7 +122,7 @@ suite('script steps in real containers', () => {
         {
           name: 'use',
           script: {
-            bash: 'test "$PASSWORD" = open-sesame',
+            bash: 'test "${#PASSWORD}" = 11',
             secrets: { PASSWORD: { name: 'login', key: 'password' } },
           },
         },
