@@ -13,6 +13,8 @@ export interface Outgoing {
   /** Limit for the silence between two pieces of the body. */
   idleTimeoutMs?: number;
   signal?: AbortSignal;
+  /** Called in the tick in which the request is written. When it throws, nothing is written. */
+  beforeSend?: () => void;
   /** Takes the body of a 2xx answer as it arrives; the answer's `body` is then empty. */
   onChunk?: (chunk: Buffer) => void;
 }
@@ -42,11 +44,12 @@ export class ExchangeFailure extends Error {
  * Sends one request and gathers its answer. It uses undici's `dispatch` and not its `request`: no stream is
  * made for the body, and a watch gets its bytes in the tick in which they arrive.
  *
- * @throws {ExchangeFailure} when no whole answer came; the signal's own reason when it was aborted; what `onChunk` threw.
+ * @throws {ExchangeFailure} when no whole answer came; the signal's own reason when it was aborted; what
+ * `beforeSend` or `onChunk` threw.
  */
 export function exchange(dispatcher: Dispatcher, outgoing: Outgoing, clock: Clock): Promise<Incoming> {
   const { promise, resolve, reject } = Promise.withResolvers<Incoming>();
-  const { signal, timeoutMs, onChunk } = outgoing;
+  const { signal, timeoutMs, beforeSend, onChunk } = outgoing;
   const incoming: Incoming = { status: 0, headers: {}, body: Buffer.alloc(0) };
   const chunks: Buffer[] = [];
   let controller: Dispatcher.DispatchController | undefined;
@@ -65,6 +68,14 @@ export function exchange(dispatcher: Dispatcher, outgoing: Outgoing, clock: Cloc
     reject(reason);
     controller?.abort(new Error('the exchange was given up'));
   };
+  /** What the caller's functions throw ends their own exchange and nothing else. */
+  const guarded = (call: () => void) => {
+    try {
+      call();
+    } catch (error) {
+      fail(error);
+    }
+  };
   const failed = (error: Error) => fail(new ExchangeFailure(error, controller !== undefined));
   const onAbort = () => fail(signal?.reason);
   const cancelTimer =
@@ -75,8 +86,10 @@ export function exchange(dispatcher: Dispatcher, outgoing: Outgoing, clock: Cloc
 
   dispatcher.dispatch(dispatchOptions(outgoing), {
     onRequestStart(started) {
-      if (ended) started.abort(new Error('the exchange was given up'));
-      else controller = started;
+      if (!ended) guarded(() => beforeSend?.());
+      // Thrown, and not aborted: undici then drops the request and keeps the connection, on which nothing was written.
+      if (ended) throw new Error('the exchange was given up');
+      controller = started;
     },
     onResponseStart(_, status, headers) {
       incoming.status = status;
@@ -88,12 +101,7 @@ export function exchange(dispatcher: Dispatcher, outgoing: Outgoing, clock: Cloc
         chunks.push(chunk);
         return;
       }
-      // A consumer that throws ends its own stream and nothing else.
-      try {
-        onChunk(chunk);
-      } catch (error) {
-        fail(error);
-      }
+      guarded(() => onChunk(chunk));
     },
     onResponseEnd() {
       if (!finish()) return;

@@ -1,9 +1,10 @@
 import { createReflector, type Reflector, type ReflectorOptions } from './reflector.ts';
 import type { KubeObject } from './resource.ts';
-import { createStore, type Store, type StoreOptions } from './store.ts';
+import { createStore, type Store } from './store.ts';
+import type { TableOptions } from './table.ts';
 
 export type InformerOptions<T extends KubeObject, P, I extends string> = Omit<
-  StoreOptions<T, P, I>,
+  TableOptions<T, P, I>,
   'onError'
 > &
   Omit<ReflectorOptions<T, P, I>, 'store' | 'onError'> & {

@@ -4,8 +4,9 @@ import { type TestContext, test } from 'node:test';
 import type { Lease } from 'kubernetes-types/coordination/v1.d.ts';
 import { type FakeClock, fakeClock } from './fake-clock.ts';
 import { type FakeServer, reply, startFakeServer, status } from './fake-server.ts';
-import { createElector, type ElectorOptions, LEASES, LeaseLostError } from './lease.ts';
+import { createElector, type ElectorOptions, LEASES } from './lease.ts';
 import { resourceClient } from './resource.ts';
+import { LeaseLostError } from './term.ts';
 import { createTransport } from './transport.ts';
 
 interface LeaseServer extends FakeServer {
@@ -218,8 +219,21 @@ test('a holder whose lease another one took stops at its next renewal', async (t
   server.touch({ holderIdentity: 'b' });
   await pass(clock, 2_000);
   await until('a stopped', () => a.terms[0]?.aborted === true);
-  assert.equal((a.terms[0]?.reason as LeaseLostError).reason, 'Taken');
+  assert.deepEqual(a.terms[0]?.reason, new LeaseLostError('Taken'));
   assert.equal(server.lease?.spec?.holderIdentity, 'b');
+});
+
+test('a lease that was deleted is lost at the next renewal, and not taken by others before its end', async (t) => {
+  const { server, clock } = await setUp(t);
+  const a = campaign(t, server, clock, 'a');
+  await until('a leads', () => a.terms.length === 1);
+  const b = campaign(t, server, clock, 'b', { retryPeriodMs: 300 });
+  await pass(clock, 1_000);
+  delete server.lease;
+  await pass(clock, 1_000);
+  await until('a stopped', () => a.terms[0]?.aborted === true);
+  await pass(clock, 11_000);
+  assert.equal(b.terms.length, 0);
 });
 
 test('a lease that was touched by others, not taken, stays ours', async (t) => {

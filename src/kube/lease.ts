@@ -1,8 +1,9 @@
-import type { Lease, LeaseSpec } from 'kubernetes-types/coordination/v1.d.ts';
+import type { Lease } from 'kubernetes-types/coordination/v1.d.ts';
 import { type Clock, sleep, systemClock } from './clock.ts';
 import { isAlreadyExists, isConflict, isNotFound } from './errors.ts';
-import { microTime } from './micro-time.ts';
+import { leaseRecord } from './lease-record.ts';
 import type { ResourceClient, ResourceType } from './resource.ts';
+import { beginTerm, type Term } from './term.ts';
 
 export const LEASES: ResourceType = {
   group: 'coordination.k8s.io',
@@ -55,177 +56,88 @@ export interface Elector {
   isLeader(): boolean;
 }
 
-/** Why the leader's work was stopped. */
-export class LeaseLostError extends Error {
-  override readonly name = 'LeaseLostError';
-  readonly reason: 'Expired' | 'Taken';
-
-  constructor(reason: LeaseLostError['reason']) {
-    super(reason === 'Taken' ? 'another process holds the lease' : 'the lease was not renewed in time');
-    this.reason = reason;
-  }
-}
-
-/** The lease as held: until when by our clock, and which version the next renewal builds on. */
-interface Term {
-  resourceVersion: string;
-  validUntil: number;
-  cancelExpiry: () => void;
-  /** Aborted when the lease is lost, and ends calls about it. */
-  lost: AbortController;
-}
-
 /**
  * A leader elector after client-go's. Clocks of different machines are never compared: a candidate measures with its own
  * clock how long it has seen no change of the lease, and the holder counts its time from before it sent its last
  * successful renewal, so that it always gives up before anybody else takes over.
  */
 export function createElector(options: ElectorOptions): Elector {
-  const { client, namespace, name, identity, onError } = options;
+  const { identity, onError } = options;
   const { leaseDurationMs = 15_000, renewDeadlineMs = 10_000, retryPeriodMs = 2_000 } = options;
   const { clock = systemClock, wallClock = Date.now, random = Math.random } = options;
   assertOrder(leaseDurationMs, renewDeadlineMs, retryPeriodMs);
-  const lease = { namespace, name };
   // One dead connection must not use up the whole term.
   const timeoutMs = renewDeadlineMs / 2;
+  const record = leaseRecord({ ...options, leaseDurationMs, timeoutMs, wallClock });
+  const isFree = observer(identity, clock);
   let term: Term | undefined;
-  /** The version of the lease seen last, and when it was new to us. */
-  let seen = { resourceVersion: '', at: 0 };
 
-  function lose(reason: LeaseLostError['reason']): void {
-    const ending = end();
-    ending?.lost.abort(new LeaseLostError(reason));
-  }
-
-  function end(): Term | undefined {
-    const ending = term;
-    ending?.cancelExpiry();
-    term = undefined;
-    return ending;
-  }
-
-  function isLeader(): boolean {
-    if (term && clock.now() >= term.validUntil) lose('Expired');
-    return term !== undefined;
-  }
-
-  /** @param sentAt when the request was sent that `held` answers. */
-  function begin(held: Lease, sentAt: number): void {
-    term = { resourceVersion: '', validUntil: Infinity, cancelExpiry: () => {}, lost: new AbortController() };
-    extend(term, held, sentAt);
-  }
-
-  function extend(current: Term, held: Lease, sentAt: number): void {
-    // An answer that comes after the term has ended does not revive it: its work was told to stop.
-    if (!isLeader() || current !== term) return;
-    current.cancelExpiry();
-    current.resourceVersion = held.metadata?.resourceVersion ?? '';
-    current.validUntil = sentAt + renewDeadlineMs;
-    current.cancelExpiry = clock.after(current.validUntil - clock.now(), () => lose('Expired'));
-  }
-
-  function spec(changes: LeaseSpec): LeaseSpec {
-    const now = microTime(wallClock());
-    return {
-      holderIdentity: identity,
-      leaseDurationSeconds: Math.ceil(leaseDurationMs / 1000),
-      renewTime: now,
-      ...changes,
-    };
-  }
-
-  function write(resourceVersion: string, changes: LeaseSpec, signal: AbortSignal): Promise<Lease> {
-    return client.patch(lease, { metadata: { resourceVersion }, spec: spec(changes) }, { signal, timeoutMs });
-  }
-
-  /** One try to take the lease. Resolves with whether it was taken. */
-  async function take(signal: AbortSignal): Promise<boolean> {
-    const acquireTime = microTime(wallClock());
-    const found = await client.get(lease, { signal, timeoutMs }).catch(unless(isNotFound));
-    if (found && !isFree(found)) return false;
+  /** One try to take the lease. */
+  async function take(signal: AbortSignal): Promise<void> {
+    const found = await record.read(signal);
+    if (!isFree(found)) return;
     const sentAt = clock.now();
-    const leaseTransitions = found ? (found.spec?.leaseTransitions ?? 0) + 1 : 0;
-    const ours = { acquireTime, leaseTransitions };
-    const taken = found
-      ? await write(found.metadata?.resourceVersion ?? '', ours, signal)
-      : await client.create({ metadata: lease, spec: spec(ours) }, { signal, timeoutMs });
-    begin(taken, sentAt);
-    return true;
+    term = beginTerm(clock, renewDeadlineMs, await record.take(found, signal), sentAt);
   }
 
-  /** Ours, released, or not renewed for its whole duration while we looked on. */
-  function isFree({ metadata, spec = {} }: Lease): boolean {
-    const now = clock.now();
-    const resourceVersion = metadata?.resourceVersion ?? '';
-    if (resourceVersion !== seen.resourceVersion) seen = { resourceVersion, at: now };
-    if (!spec.holderIdentity || spec.holderIdentity === identity) return true;
-    return now >= seen.at + (spec.leaseDurationSeconds ?? 0) * 1000;
-  }
-
+  /** Tries until it leads. */
   async function seek(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       try {
-        if ((await take(signal)) && isLeader()) return;
+        await take(signal);
       } catch (error) {
         // Somebody else was quicker: no trouble at all.
         if (!isConflict(error) && !isAlreadyExists(error) && !signal.aborted) onError(error);
       }
+      if (term?.isRunning()) return;
       await pause(retryPeriodMs * (1 + random() / 5), signal);
     }
   }
 
+  async function renew(current: Term): Promise<void> {
+    const sentAt = clock.now();
+    try {
+      current.extend(await record.renew(current.resourceVersion, current.lost), sentAt);
+    } catch (error) {
+      if (!isConflict(error) && !isNotFound(error)) throw error;
+      // Somebody touched the lease: perhaps only a label of it.
+      const found = await record.read(current.lost);
+      if (found?.spec?.holderIdentity !== identity) return current.lose('Taken');
+      current.extend(await record.renew(found.metadata?.resourceVersion ?? '', current.lost), sentAt);
+    }
+  }
+
   /** Renews as long as the leader works, and while it comes to its end when asked to stop. */
-  async function renewUntil(stop: AbortSignal): Promise<void> {
+  async function renewUntil(settled: AbortSignal, current: Term): Promise<void> {
+    const stop = AbortSignal.any([settled, current.lost]);
     for (;;) {
       await pause(retryPeriodMs, stop);
-      if (stop.aborted || !isLeader() || !term) return;
-      await renew(term).catch((error: unknown) => {
-        if (term) onError(error);
+      if (stop.aborted || !current.isRunning()) return;
+      await renew(current).catch((error: unknown) => {
+        if (current.isRunning()) onError(error);
       });
     }
   }
 
-  async function renew(current: Term): Promise<void> {
-    const { signal } = current.lost;
-    const sentAt = clock.now();
-    try {
-      extend(current, await write(current.resourceVersion, {}, signal), sentAt);
-    } catch (error) {
-      if (!isConflict(error)) throw error;
-      // Somebody touched the lease, perhaps only a label of it.
-      const found = await client.get(lease, { signal, timeoutMs });
-      if (found.spec?.holderIdentity !== identity) return lose('Taken');
-      extend(current, await write(found.metadata?.resourceVersion ?? '', {}, signal), sentAt);
-    }
-  }
-
-  /** An empty holder lets the next candidate take over without waiting for the end of the lease. */
-  async function release(): Promise<void> {
-    if (!isLeader() || !term) return;
-    const { resourceVersion, lost } = term;
-    const changes = { holderIdentity: '', leaseDurationSeconds: 1, acquireTime: microTime(wallClock()) };
-    await write(resourceVersion, changes, lost.signal).catch(onError);
-    end();
-  }
-
-  async function reign({ signal, lead }: Campaign, lost: AbortSignal): Promise<void> {
+  async function reign({ signal, lead }: Campaign, current: Term): Promise<void> {
     const settled = new AbortController();
-    const renewing = renewUntil(AbortSignal.any([lost, settled.signal]));
+    const renewing = renewUntil(settled.signal, current);
     try {
-      await lead(AbortSignal.any([signal, lost]));
+      await lead(AbortSignal.any([signal, current.lost]));
     } finally {
       settled.abort();
       await renewing;
-      await release();
+      if (current.isRunning()) await record.release(current.resourceVersion, current.lost).catch(onError);
+      current.end();
     }
   }
 
   return {
-    isLeader,
+    isLeader: () => term?.isRunning() ?? false,
     async run(campaign) {
       while (!campaign.signal.aborted) {
         await seek(campaign.signal);
-        if (term) await reign(campaign, term.lost.signal);
+        if (term?.isRunning()) await reign(campaign, term);
       }
     },
   };
@@ -235,18 +147,27 @@ export function createElector(options: ElectorOptions): Elector {
   }
 }
 
+/**
+ * Judges whether a lease may be taken: ours, released, or not renewed for its whole duration while we looked on. One that was
+ * deleted leaves its holder in the belief that it leads, so it counts for as long as if it were there.
+ */
+function observer(identity: string, clock: Clock): (found: Lease | undefined) => boolean {
+  let seen = { resourceVersion: '', heldUntil: 0 };
+  return (found) => {
+    const { metadata, spec = {} } = found ?? {};
+    const resourceVersion = metadata?.resourceVersion ?? '';
+    if (found && resourceVersion !== seen.resourceVersion) {
+      seen = { resourceVersion, heldUntil: clock.now() + (spec.leaseDurationSeconds ?? 0) * 1000 };
+    }
+    if (found && (!spec.holderIdentity || spec.holderIdentity === identity)) seen.heldUntil = 0;
+    return clock.now() >= seen.heldUntil;
+  };
+}
+
 function assertOrder(leaseDurationMs: number, renewDeadlineMs: number, retryPeriodMs: number): void {
   if (leaseDurationMs > renewDeadlineMs && renewDeadlineMs > retryPeriodMs && retryPeriodMs > 0) return;
   throw new RangeError(
     `lease duration ${leaseDurationMs} ms, renew deadline ${renewDeadlineMs} ms and retry period ${retryPeriodMs} ms: ` +
       'each must be longer than the one after it, or a slow renewal loses the lease or two processes hold it',
   );
-}
-
-/** Turns one kind of error into undefined. */
-function unless(expected: (error: unknown) => boolean): (error: unknown) => undefined {
-  return (error) => {
-    if (!expected(error)) throw error;
-    return undefined;
-  };
 }

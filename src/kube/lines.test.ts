@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { lineSplitter } from './lines.ts';
 
 /** The lines that come out when the bytes arrive in pieces of these sizes, over and over. */

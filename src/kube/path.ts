@@ -7,10 +7,9 @@ export function collectionPath(type: ResourceType, namespace?: string): string {
   return `${base}${inNamespace}/${type.plural}`;
 }
 
-/** Path of one object, or of one of its subresources. */
-export function objectPath(type: ResourceType, { namespace, name }: ObjectName, subresource: string): string {
-  const path = `${collectionPath(type, namespace)}/${encodeURIComponent(name)}`;
-  return subresource ? `${path}/${subresource}` : path;
+/** Path of one object. */
+export function objectPath(type: ResourceType, { namespace, name }: ObjectName): string {
+  return `${collectionPath(type, namespace)}/${encodeURIComponent(name)}`;
 }
 
 type Query = Record<string, string | number | boolean | undefined>;

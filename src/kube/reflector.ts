@@ -72,12 +72,15 @@ export function createReflector<T extends KubeObject, P, I extends string>(
   /** A snapshot that turns into the watch which goes on from it. */
   async function streamList(signal: AbortSignal): Promise<void> {
     const snapshot = store.snapshot();
-    await watch(signal, { sendInitialEvents: true }, (event) => {
+    const streaming = watch(signal, { sendInitialEvents: true }, (event) => {
       if (current) observe(event);
       else if (event.type !== 'BOOKMARK') snapshot.take(event.type, event.object);
       else if (endsInitialEvents(event.object)) commit(snapshot, event.object.metadata.resourceVersion);
     });
-    // The server let the time pass without marking the end: it does not know this kind of request.
+    await streaming.catch((error: unknown) => {
+      if (current || !isInvalid(error)) throw error;
+    });
+    // Refused as an invalid request, or ended without a mark: the server does not know streaming lists.
     if (!current) streamsLists = false;
   }
 
@@ -100,8 +103,6 @@ export function createReflector<T extends KubeObject, P, I extends string>(
 
   function onFailure(error: unknown): void {
     options.onError(error);
-    // Without its WatchList feature the server calls `sendInitialEvents` an invalid field.
-    if (!current && isInvalid(error)) streamsLists = false;
     if (!isResumable(error)) current = false;
   }
 

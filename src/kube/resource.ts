@@ -108,18 +108,68 @@ export function resourceClient<T extends KubeObject>(
   transport: Transport,
   type: ResourceType,
 ): ResourceClient<T> {
+  return {
+    type,
+    ...reading<T>(transport, type),
+    ...making<T>(transport, type),
+    ...changing<T>(transport, type),
+  };
+}
+
+/** Makes the calls of one resource that are answered by an object. */
+function caller<T>(transport: Transport, type: ResourceType) {
   type Call = Partial<ApiRequest> & Pick<ApiRequest, 'verb' | 'method' | 'path' | 'idempotent'>;
-  const resource = type.plural;
-  const call = async (request: Call): Promise<T> => (await transport.request({ resource, ...request })) as T;
-  const pathOf = (name: ObjectName, subresource = '') => objectPath(type, name, subresource);
-  const nameOf = ({ metadata }: T): ObjectName => ({
-    namespace: metadata?.namespace,
-    name: metadata?.name ?? '',
-  });
+  return async (call: Call): Promise<T> => (await transport.request({ resource: type.plural, ...call })) as T;
+}
 
-  const get = (name: ObjectName, options?: CallOptions) =>
-    call({ verb: 'get', method: 'GET', path: pathOf(name), idempotent: true, ...options });
+function reading<T extends KubeObject>(
+  transport: Transport,
+  type: ResourceType,
+): Pick<ResourceClient<T>, 'get' | 'list' | 'pages' | 'watch'> {
+  const call = caller<T>(transport, type);
+  const callPage = caller<{ items: T[]; metadata: { resourceVersion: string; continue?: string } }>(
+    transport,
+    type,
+  );
 
+  async function* pages(selection: Selection = {}, options?: CallOptions): AsyncGenerator<ObjectList<T>> {
+    const collection = collectionPath(type, selection.namespace);
+    let next: string | undefined;
+    do {
+      const path = collection + queryString({ ...selectors(selection), limit: PAGE_SIZE, continue: next });
+      const { items, metadata } = await callPage({
+        verb: 'list',
+        method: 'GET',
+        path,
+        idempotent: true,
+        ...options,
+      });
+      yield { items, resourceVersion: metadata.resourceVersion };
+      next = metadata.continue;
+    } while (next);
+  }
+
+  return {
+    pages,
+    get: (name, options) =>
+      call({ verb: 'get', method: 'GET', path: objectPath(type, name), idempotent: true, ...options }),
+    async list(selection, options) {
+      const all: ObjectList<T> = { items: [], resourceVersion: '' };
+      for await (const page of pages(selection, options)) {
+        all.items.push(...page.items);
+        all.resourceVersion = page.resourceVersion;
+      }
+      return all;
+    },
+    watch: (selection, options, onEvent) => watchResource(transport, type, selection, options, onEvent),
+  };
+}
+
+function making<T extends KubeObject>(
+  transport: Transport,
+  type: ResourceType,
+): Pick<ResourceClient<T>, 'create' | 'ensure' | 'apply'> {
+  const call = caller<T>(transport, type);
   const post = (object: T, idempotent: boolean, options?: CallOptions) =>
     call({
       verb: 'create',
@@ -130,69 +180,53 @@ export function resourceClient<T extends KubeObject>(
       ...options,
     });
 
-  const mergePatch = (name: ObjectName, subresource: string, patch: object, options?: CallOptions) =>
-    call({
-      verb: 'patch',
-      resource: subresource ? `${resource}/${subresource}` : resource,
-      method: 'PATCH',
-      path: pathOf(name, subresource),
-      body: patch,
-      contentType: 'application/merge-patch+json',
-      idempotent: carriesVersion(patch),
-      ...options,
-    });
-
-  async function* pages(selection: Selection = {}, options?: CallOptions): AsyncGenerator<ObjectList<T>> {
-    const path = collectionPath(type, selection.namespace);
-    let next: string | undefined;
-    do {
-      const query = queryString({ ...selectors(selection), limit: PAGE_SIZE, continue: next });
-      const page = (await transport.request({
-        verb: 'list',
-        resource,
-        method: 'GET',
-        path: path + query,
-        idempotent: true,
-        ...options,
-      })) as { items: T[]; metadata: { resourceVersion: string; continue?: string } };
-      yield { items: page.items, resourceVersion: page.metadata.resourceVersion };
-      next = page.metadata.continue;
-    } while (next);
-  }
-
-  async function list(selection?: Selection, options?: CallOptions): Promise<ObjectList<T>> {
-    const all: ObjectList<T> = { items: [], resourceVersion: '' };
-    for await (const page of pages(selection, options)) {
-      all.items.push(...page.items);
-      all.resourceVersion = page.resourceVersion;
-    }
-    return all;
-  }
-
   return {
-    type,
-    get,
-    pages,
-    list,
     create: (object, options) => post(object, false, options),
     async ensure(object, options) {
       try {
         return { object: await post(object, true, options), created: true };
       } catch (error) {
         if (!isAlreadyExists(error)) throw error;
-        return { object: await get(nameOf(object), options), created: false };
+        const path = objectPath(type, nameOf(object));
+        const found = await call({ verb: 'get', method: 'GET', path, idempotent: true, ...options });
+        return { object: found, created: false };
       }
     },
-    patch: (name, patch, options) => mergePatch(name, '', patch, options),
-    patchStatus: ({ resourceVersion, ...name }, status, options) =>
-      mergePatch(name, 'status', { metadata: { resourceVersion }, status }, options),
     apply: (object, { fieldManager, ...options }) =>
       call({
         verb: 'apply',
         method: 'PATCH',
-        path: pathOf(nameOf(object)) + queryString({ fieldManager, force: true }),
+        path: objectPath(type, nameOf(object)) + queryString({ fieldManager, force: true }),
         body: typed(type, object),
         contentType: 'application/apply-patch+yaml',
+        idempotent: true,
+        ...options,
+      }),
+  };
+}
+
+function changing<T extends KubeObject>(
+  transport: Transport,
+  type: ResourceType,
+): Pick<ResourceClient<T>, 'patch' | 'patchStatus' | 'delete'> {
+  const call = caller<T>(transport, type);
+  const merge = { verb: 'patch', method: 'PATCH', contentType: 'application/merge-patch+json' } as const;
+
+  return {
+    patch: (name, patch, options) =>
+      call({
+        ...merge,
+        path: objectPath(type, name),
+        body: patch,
+        idempotent: carriesVersion(patch),
+        ...options,
+      }),
+    patchStatus: ({ resourceVersion, ...name }, status, options) =>
+      call({
+        ...merge,
+        resource: `${type.plural}/status`,
+        path: `${objectPath(type, name)}/status`,
+        body: { metadata: { resourceVersion }, status },
         idempotent: true,
         ...options,
       }),
@@ -201,7 +235,7 @@ export function resourceClient<T extends KubeObject>(
       await call({
         verb: 'delete',
         method: 'DELETE',
-        path: pathOf(name),
+        path: objectPath(type, name),
         body: {
           kind: 'DeleteOptions',
           apiVersion: 'v1',
@@ -213,8 +247,11 @@ export function resourceClient<T extends KubeObject>(
         ...options,
       });
     },
-    watch: (selection, options, onEvent) => watchResource(transport, type, selection, options, onEvent),
   };
+}
+
+function nameOf({ metadata }: KubeObject): ObjectName {
+  return { namespace: metadata?.namespace, name: metadata?.name ?? '' };
 }
 
 /** The server wants to know in the body what the path already says. */

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
-import { type Change, createStore, keyOf, nameOf, revisionOf } from './store.ts';
+import * as fc from 'fast-check';
+import { revisionOf } from './identity.ts';
+import { type Change, createStore, keyOf, nameOf } from './store.ts';
 
 interface Thing {
   metadata: { namespace?: string; name: string; uid: string; resourceVersion: string };

@@ -239,6 +239,28 @@ test('behind a fence that has fallen no write is sent, not even the repetition o
   await transport.request(get);
 });
 
+test('nor one that waited for a free connection when the fence fell', async () => {
+  let leading = true;
+  const slow = Promise.withResolvers<void>();
+  await using server = await startFakeServer(async (_, response) => {
+    await slow.promise;
+    reply(response, 200, {});
+  });
+  await using opened = open(server.connection, { connections: 1 });
+  const transport = withFence(opened.transport, () => leading);
+  const reading = transport.request(get);
+  const writing = assert.rejects(transport.request(create), FencedError);
+  leading = false;
+  slow.resolve();
+  await reading;
+  await writing;
+  await transport.request(get);
+  assert.deepEqual(
+    server.requests.map(({ method }) => method),
+    ['GET', 'GET'],
+  );
+});
+
 test('each try is counted with verb, resource, code and time', async () => {
   const finished: FinishedRequest[] = [];
   await using server = await startFakeServer((_, response, count) => {

@@ -1,10 +1,10 @@
-import { Client, type Dispatcher, Pool } from 'undici';
-import type { Status } from 'kubernetes-types/meta/v1.d.ts';
+import { Client, Pool } from 'undici';
 import { type BackoffRange, backoff } from './backoff.ts';
 import { type Clock, sleep, systemClock } from './clock.ts';
 import type { Connection } from './config.ts';
 import { ApiError, ConnectionError, FencedError, type RequestName } from './errors.ts';
-import { ExchangeFailure, exchange, type Incoming, type Outgoing } from './exchange.ts';
+import type { Outgoing } from './exchange.ts';
+import { createSender, type FinishedRequest } from './sender.ts';
 
 /** One call of the API. */
 export interface ApiRequest extends RequestName {
@@ -20,7 +20,7 @@ export interface ApiRequest extends RequestName {
   signal?: AbortSignal | undefined;
   /** Limit for one try. @default that of the transport */
   timeoutMs?: number;
-  /** Asked right before each try of a write; when false, nothing is sent. */
+  /** Asked in the tick in which a write is sent, each time that it is; when false, nothing is sent. */
   fence?: () => boolean;
 }
 
@@ -34,12 +34,7 @@ export interface StreamRequest extends RequestName {
   onChunk: (chunk: Buffer) => void;
 }
 
-/** A try that has ended, for metrics. */
-export interface FinishedRequest extends RequestName {
-  /** HTTP status code, or the reason of the `ConnectionError` when there was none. */
-  code: string;
-  seconds: number;
-}
+export type { FinishedRequest } from './sender.ts';
 
 /** Sends requests to one API server. */
 export interface Transport {
@@ -90,79 +85,35 @@ export function createTransport(connection: Connection, options: TransportOption
   const basePath = origin.pathname.replace(/\/$/, '');
   const dispatcherOptions = clientOptions(connection);
   const pool = new Pool(origin.origin, { ...dispatcherOptions, connections: options.connections ?? 32 });
+  const send = createSender(connection, clock, options.onFinished);
   const streams = new Set<Client>();
   const closing = new AbortController();
 
-  /** One try, with the token of the moment, counted. */
-  async function tryOnce(dispatcher: Dispatcher, name: RequestName, outgoing: Outgoing): Promise<Incoming> {
-    const token = await connection.token?.read();
-    if (token) outgoing.headers['authorization'] = `Bearer ${token}`;
-    const start = clock.now();
-    const finished = (code: string) =>
-      options.onFinished?.({
-        verb: name.verb,
-        resource: name.resource,
-        code,
-        seconds: (clock.now() - start) / 1000,
-      });
-    try {
-      const incoming = await exchange(dispatcher, outgoing, clock);
-      finished(String(incoming.status));
-      if (incoming.status >= 300) throw apiError(name, incoming);
-      return incoming;
-    } catch (error) {
-      if (!(error instanceof ExchangeFailure)) throw error;
-      const failure = new ConnectionError(name, error.cause, error.sent);
-      finished(failure.reason);
-      throw failure;
-    }
-  }
-
-  /** A token may have been replaced since it was read: one more try with a fresh one. */
-  async function authenticated(
-    dispatcher: Dispatcher,
-    name: RequestName,
-    outgoing: Outgoing,
-  ): Promise<Incoming> {
-    try {
-      return await tryOnce(dispatcher, name, outgoing);
-    } catch (error) {
-      if (!connection.token || !(error instanceof ApiError) || error.status !== 401) throw error;
-      connection.token.forget();
-      return tryOnce(dispatcher, name, outgoing);
-    }
-  }
-
   async function request(call: ApiRequest): Promise<unknown> {
     for (let attempt = 0; ; attempt++) {
-      if (call.method !== 'GET' && call.fence?.() === false) throw new FencedError(call);
       try {
-        const answer = await authenticated(pool, call, outgoing(call));
+        const answer = await send(pool, call, outgoing(call));
         return JSON.parse(answer.body.toString());
       } catch (error) {
         const wait = attempt < RETRIES ? retryDelay(error, call.idempotent, attempt, random) : undefined;
         if (wait === undefined || closing.signal.aborted) throw error;
-        await sleep(
-          clock,
-          wait,
-          AbortSignal.any(call.signal ? [call.signal, closing.signal] : [closing.signal]),
-        );
+        const stop = call.signal ? AbortSignal.any([call.signal, closing.signal]) : closing.signal;
+        await sleep(clock, wait, stop);
       }
     }
   }
 
   function outgoing(call: ApiRequest): Outgoing {
-    const body = call.body === undefined ? undefined : JSON.stringify(call.body);
+    const { method, body, contentType = 'application/json', signal, fence } = call;
     return {
-      method: call.method,
+      method,
       path: basePath + call.path,
-      headers:
-        body === undefined
-          ? { ...headers }
-          : { ...headers, 'content-type': call.contentType ?? 'application/json' },
-      ...(body === undefined ? {} : { body }),
-      ...(call.signal ? { signal: call.signal } : {}),
       timeoutMs: call.timeoutMs ?? timeoutMs,
+      ...(body === undefined
+        ? { headers: { ...headers } }
+        : { headers: { ...headers, 'content-type': contentType }, body: JSON.stringify(body) }),
+      ...(signal ? { signal } : {}),
+      ...(fence && method !== 'GET' ? { beforeSend: () => assertOpen(fence, call) } : {}),
     };
   }
 
@@ -170,7 +121,7 @@ export function createTransport(connection: Connection, options: TransportOption
     const client = new Client(origin.origin, { ...dispatcherOptions, headersTimeout: timeoutMs });
     streams.add(client);
     try {
-      await authenticated(client, call, {
+      await send(client, call, {
         method: 'GET',
         path: basePath + call.path,
         headers: { ...headers },
@@ -220,21 +171,8 @@ function retryDelay(
   return error.retryAfterMs <= LONGEST_RETRY_AFTER_MS ? error.retryAfterMs : undefined;
 }
 
-function apiError(name: RequestName, { status, headers, body }: Incoming): ApiError {
-  const retryAfter = Number(headers['retry-after']);
-  const retryAfterMs = Number.isFinite(retryAfter) ? retryAfter * 1000 : undefined;
-  return new ApiError(name, { ...statusOf(body.toString()), code: status }, retryAfterMs);
-}
-
-/** What stands between client and server, such as a load balancer, answers without a Status. */
-function statusOf(body: string): Status {
-  try {
-    const parsed: unknown = JSON.parse(body);
-    if (typeof parsed === 'object' && parsed !== null && 'reason' in parsed) return parsed as Status;
-  } catch {
-    // Not JSON: the text itself is the message.
-  }
-  return { reason: 'Unknown', message: body.slice(0, 500) };
+function assertOpen(fence: () => boolean, name: RequestName): void {
+  if (!fence()) throw new FencedError(name);
 }
 
 function fixedHeaders(connection: Connection, userAgent: string): Record<string, string> {

@@ -59,7 +59,7 @@ export function createWorkQueue(options: WorkQueueOptions = {}): WorkQueue {
   const waiting = new Map<string, number>();
   /** Keys being processed, with the time of the first `add` since, if any. */
   const processing = new Map<string, number | undefined>();
-  const delayed = new Map<string, { at: number; cancel: () => void }>();
+  const delays = createDelays(clock, add);
   const failures = new Map<string, number>();
   let runs: RunOptions | undefined;
   let scheduled = false;
@@ -75,17 +75,8 @@ export function createWorkQueue(options: WorkQueueOptions = {}): WorkQueue {
   }
 
   function addAfter(key: string, ms: number): void {
-    if (ms <= 0) return add(key);
-    if (runs?.signal.aborted) return;
-    const at = clock.now() + ms;
-    const earlier = delayed.get(key);
-    if (earlier && earlier.at <= at) return;
-    earlier?.cancel();
-    const cancel = clock.after(ms, () => {
-      delayed.delete(key);
-      add(key);
-    });
-    delayed.set(key, { at, cancel });
+    if (ms <= 0) add(key);
+    else if (!runs?.signal.aborted) delays.start(key, ms);
   }
 
   function addRateLimited(key: string): number {
@@ -146,7 +137,7 @@ export function createWorkQueue(options: WorkQueueOptions = {}): WorkQueue {
     runs = given;
     if (waiting.size > 0) schedule();
     await aborted(given.signal);
-    for (const { cancel } of delayed.values()) cancel();
+    delays.cancel();
     if (processing.size > 0) await new Promise<void>((resolve) => (onIdle = resolve));
   }
 
@@ -158,6 +149,28 @@ export function createWorkQueue(options: WorkQueueOptions = {}): WorkQueue {
     run,
     get depth() {
       return waiting.size;
+    },
+  };
+}
+
+/** Keys that come after a time; of several times for one key the earliest counts. */
+function createDelays(clock: Clock, onDue: (key: string) => void) {
+  const delayed = new Map<string, { at: number; cancel: () => void }>();
+  return {
+    start(key: string, ms: number): void {
+      const at = clock.now() + ms;
+      const earlier = delayed.get(key);
+      if (earlier && earlier.at <= at) return;
+      earlier?.cancel();
+      const cancel = clock.after(ms, () => {
+        delayed.delete(key);
+        onDue(key);
+      });
+      delayed.set(key, { at, cancel });
+    },
+    cancel(): void {
+      for (const { cancel } of delayed.values()) cancel();
+      delayed.clear();
     },
   };
 }
