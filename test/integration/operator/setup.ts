@@ -6,43 +6,35 @@ import { createLoad, type Load } from '../../kit/load.ts';
 
 const root = path.resolve(import.meta.dirname, '../../..');
 
-/** A control plane with simulated nodes and our CRDs, and a client that starts runs. */
+/** A control plane of its own with our CRDs. Disposing of it removes all of it. */
 export interface Site extends AsyncDisposable {
   cluster: Cluster;
-  load: Load;
 }
 
-/** Boots it; disposing of it removes all of it. */
-export async function bootSimulated(options: ClusterOptions & { name: string }): Promise<Site> {
-  // What an interrupted test left behind does not count.
-  await down(options.name);
-  const cluster = await up({ simulatedNodes: 2, ...options });
-  await run([
-    cluster.kubectl,
-    '--kubeconfig',
-    cluster.kubeconfig,
-    'apply',
-    '--server-side',
-    '-f',
-    path.join(root, 'crds'),
-  ]);
-  await run([
-    cluster.kubectl,
-    '--kubeconfig',
-    cluster.kubeconfig,
-    'wait',
-    '--for=condition=Established',
-    'crd',
-    '--all',
-    '--timeout=20s',
-  ]);
-  const load = await createLoad(cluster);
+export const bootControlPlane = (name: string): Promise<Site> => boot({ name, controlPlane: true });
+
+/** With simulated nodes, and a client that starts runs. */
+export async function bootSimulated(
+  options: ClusterOptions & { name: string },
+): Promise<Site & { load: Load }> {
+  const site = await boot({ simulatedNodes: 2, ...options });
+  const load = await createLoad(site.cluster);
   return {
-    cluster,
+    cluster: site.cluster,
     load,
     async [Symbol.asyncDispose]() {
       await load.close();
-      await down(options.name);
+      await site[Symbol.asyncDispose]();
     },
   };
+}
+
+async function boot(options: ClusterOptions & { name: string }): Promise<Site> {
+  // What an interrupted test left behind does not count.
+  await down(options.name);
+  const cluster = await up(options);
+  const kubectl = (...args: string[]) => run([cluster.kubectl, '--kubeconfig', cluster.kubeconfig, ...args]);
+  await kubectl('apply', '--server-side', '-f', path.join(root, 'crds'));
+  await kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=20s');
+  return { cluster, [Symbol.asyncDispose]: () => down(options.name) };
 }

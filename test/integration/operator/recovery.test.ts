@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict';
+import { after, before, suite, test } from 'node:test';
+import type { WorkflowRun } from '../../../src/api/resources.ts';
+import { jobName } from '../../../src/engine/names.ts';
+import { createKit, type Kit, stepOf } from '../../kit/kit.ts';
+import { type OperatorProcess, startOperator } from '../../kit/operator-process.ts';
+import { bootControlPlane, type Site } from './setup.ts';
+
+/** A cluster without nodes: pods are made and stay Pending, which is all that is looked at here. */
+suite('a start that was cut short is done once, and one whose object was deleted is not repeated', () => {
+  let site: Site;
+  let kit: Kit;
+  let operator: OperatorProcess;
+
+  const restart = async () => {
+    operator = startOperator(site.cluster, ['--identity=recovery']);
+    await operator.ready;
+  };
+  const quota = (resource: string) => ({
+    apiVersion: 'v1',
+    kind: 'ResourceQuota',
+    metadata: { name: 'none' },
+    spec: { hard: { [resource]: '0' } },
+  });
+  const step = (run: WorkflowRun) => stepOf(run, 'only');
+  const jobOf = (run: WorkflowRun) => step(run).job?.name ?? '';
+  const pod = (name: string) => ({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name },
+    spec: { containers: [{ name: 'c', image: 'none' }] },
+  });
+  const job = (name: string) => ({
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: { name },
+    spec: { suspend: true, template: { spec: { ...pod(name).spec, restartPolicy: 'Never' } } },
+  });
+
+  /** Leaves a run whose status says that its step has begun, while the quota keeps the object from being made. */
+  async function interrupt(namespace: string, resource: string): Promise<WorkflowRun> {
+    kit = createKit(site.cluster, namespace);
+    await kit.makeNamespace();
+    await kit.applyWorkflow('w', { steps: [{ name: 'only', script: { bash: 'true' } }] });
+    await kit.apply(quota(resource));
+    const name = await kit.startRun('w');
+    const run = await kit.waitForRun(name, (run) => run.status?.steps?.[0]?.reason === 'QuotaExceeded');
+    await operator.stop('SIGKILL');
+    await kit.kubectl(['delete', 'resourcequota', 'none']);
+    return run;
+  }
+
+  before(async () => {
+    site = await bootControlPlane('recovery');
+    await restart();
+  });
+  after(async () => {
+    await operator.stop();
+    await site[Symbol.asyncDispose]();
+  });
+
+  test('killed before the Job: it is made', async () => {
+    const run = await interrupt('before-job', 'count/jobs.batch');
+    await restart();
+    await kit.waitForRun(run.metadata.name ?? '', (run) => step(run).reason === undefined);
+    await kit.get('job', jobOf(run));
+    await kit.get('pod', jobOf(run));
+  });
+
+  test('the Job was made and deleted: the step is Lost', async () => {
+    const run = await interrupt('job-deleted', 'count/jobs.batch');
+    await kit.apply(job(jobOf(run)));
+    await kit.kubectl(['delete', 'job', jobOf(run)]);
+    await restart();
+    const ended = await kit.waitForRun(run.metadata.name ?? '');
+    assert.equal(step(ended).reason, 'Lost');
+    assert.equal((await kit.kubectl(['get', 'jobs', '-o', 'name'])).trim(), '');
+  });
+
+  test('killed between Job and pod: the pod is made', async () => {
+    const run = await interrupt('before-pod', 'pods');
+    await restart();
+    await kit.waitForRun(run.metadata.name ?? '', (run) => step(run).reason === undefined);
+    await kit.get('pod', jobOf(run));
+  });
+
+  test('the pod was made and deleted: the step is Lost', async () => {
+    const run = await interrupt('pod-deleted', 'pods');
+    await kit.apply(pod(jobOf(run)));
+    await kit.kubectl(['delete', 'pod', jobOf(run), '--grace-period=0', '--force']);
+    await restart();
+    const ended = await kit.waitForRun(run.metadata.name ?? '');
+    assert.equal(step(ended).reason, 'Lost');
+    assert.equal((await kit.kubectl(['get', 'pods', '-o', 'name'])).trim(), '');
+  });
+
+  test('a pod or Job deleted while the operator looks on is Lost too', async () => {
+    kit = createKit(site.cluster, 'looking-on');
+    await kit.makeNamespace();
+    await kit.applyWorkflow('w', { steps: [{ name: 'only', script: { bash: 'true' } }] });
+    for (const kind of ['pod', 'job']) {
+      const name = await kit.startRun('w');
+      const run = await kit.waitForRun(name, (run) => step(run)?.job !== undefined);
+      await kit.kubectl(['wait', '--for=create', `pod/${jobOf(run)}`, '--timeout=10s']);
+      await kit.kubectl(['delete', kind, jobOf(run), '--grace-period=0', '--force']);
+      const ended = await kit.waitForRun(name);
+      assert.equal(step(ended).reason, 'Lost', kind);
+    }
+  });
+
+  test('a Job of that name which belongs to somebody else is never adopted', async () => {
+    kit = createKit(site.cluster, 'taken');
+    await kit.makeNamespace();
+    await kit.applyWorkflow('w', { steps: [{ name: 'only', script: { bash: 'true' } }] });
+    await operator.stop('SIGKILL');
+    const name = await kit.startRun('w');
+    const { metadata } = await kit.getRun(name);
+    const taken = jobName({ name, uid: metadata.uid ?? '' }, 'only', 1);
+    await kit.apply(job(taken));
+    await restart();
+    const ended = await kit.waitForRun(name);
+    assert.equal(step(ended).reason, 'NameTaken');
+    assert.match(step(ended).message ?? '', new RegExp(taken));
+  });
+
+  test('a run whose revision was deleted ends with that reason', async () => {
+    kit = createKit(site.cluster, 'revision');
+    await kit.makeNamespace();
+    await kit.applyWorkflow('w', { steps: [{ name: 'only', script: { bash: 'true' } }] });
+    const name = await kit.startRun('w');
+    await kit.waitForRun(name, (run) => run.status?.phase === 'Running');
+    await operator.stop('SIGKILL');
+    await kit.kubectl(['delete', 'controllerrevisions', '--all']);
+    await restart();
+    assert.equal((await kit.waitForRun(name)).status?.reason, 'RevisionNotFound');
+  });
+});
