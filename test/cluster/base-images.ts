@@ -1,9 +1,9 @@
-import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { type Binaries, ensureBinaries } from './binaries.ts';
 import { cacheRoot, contentName, makeOnce } from './cache.ts';
-import { run } from './command.ts';
-import { build, type Image, imagesFolder } from './images.ts';
+import { contained, run } from './command.ts';
+import { buildArchive, buildOnce, type Image, imagesFolder } from './images.ts';
 import { type Report, silent } from './report.ts';
 
 /** Tags of the images that stand in for the public ones which the project's Dockerfiles start from. */
@@ -24,47 +24,63 @@ export const dnsImage = 'localhost/signalbox-base/coredns:1.13';
 /** Builds {@link baseImages} from Debian packages, the Node of this repository and the programs built from Go. */
 export async function buildBases(report: Report = silent): Promise<void> {
   const { kubectl } = await ensureBinaries(report);
-  const debian = await debianArchive(report);
-  await buildFrom('debian', baseImages.debian, { 'debian.tar': debian }, {}, report);
-  const node = path.resolve(import.meta.dirname, '../../node_modules/node/bin/node');
-  const files = { node, npm: await npmPackage() };
-  await buildFrom('node', baseImages.node, files, { DEBIAN: baseImages.debian }, report);
-  await buildFrom('program', baseImages.kubectl, { kubectl }, { PROGRAM: 'kubectl' }, report);
+  const archive = await debianArchive(report);
+  const debian = await buildFrom('debian', baseImages.debian, { 'debian.tar': archive }, archive, report);
+  const files = { node: path.join(nodePackage, 'bin', 'node'), npm: await npmPackage() };
+  const content = [debian.archive, await nodeVersion(), npmVersion].join();
+  await buildFrom('node', baseImages.node, files, content, report);
+  await buildFrom('kubectl', baseImages.kubectl, { kubectl }, kubectl, report);
 }
 
 /** Builds the images that a cluster itself runs. */
 export async function buildClusterImages({ pause, coredns }: Binaries, report: Report): Promise<Image[]> {
   return [
-    await buildFrom('pause', pauseImage, { pause }, {}, report),
-    await buildFrom('program', dnsImage, { coredns }, { PROGRAM: 'coredns' }, report),
+    await buildFrom('pause', pauseImage, { pause }, pause, report),
+    await buildFrom('coredns', dnsImage, { coredns }, coredns, report),
   ];
 }
 
-/** Builds one of the Dockerfiles in `images/` with a context of these files, by the name that they get there. */
+/**
+ * Builds one of the Dockerfiles in `images/` with a context of these files, by the name that they get there.
+ * @param content changes when the files do. They are large: reading them all at every start would take a second.
+ */
 async function buildFrom(
   dockerfile: string,
   tag: string,
   files: Readonly<Record<string, string>>,
-  args: Readonly<Record<string, string>>,
+  content: string,
   report: Report,
 ): Promise<Image> {
-  await mkdir(imagesFolder, { recursive: true });
-  const context = await mkdtemp(path.join(imagesFolder, '.context-'));
-  try {
-    for (const [name, file] of Object.entries(files))
-      await cp(file, path.join(context, name), { recursive: true });
-    const file = path.join(import.meta.dirname, 'images', `${dockerfile}.Dockerfile`);
-    return await build({ tag, dockerfile: file, context, args }, report);
-  } finally {
-    await rm(context, { recursive: true });
-  }
+  const recipe = path.join(import.meta.dirname, 'images', `${dockerfile}.Dockerfile`);
+  return buildOnce(tag, contentName([await readFile(recipe), content]), async (archive) => {
+    const context = await mkdtemp(path.join(imagesFolder, '.context-'));
+    try {
+      for (const [name, file] of Object.entries(files))
+        await cp(file, path.join(context, name), { recursive: true });
+      await buildArchive({ tag, dockerfile: recipe, context }, archive, report);
+    } finally {
+      await rm(context, { recursive: true });
+    }
+  });
 }
+
+const nodePackage = path.resolve(import.meta.dirname, '../../node_modules/node');
+
+async function nodeVersion(): Promise<string> {
+  const { version }: { version: string } = JSON.parse(
+    await readFile(path.join(nodePackage, 'package.json'), 'utf8'),
+  );
+  return version;
+}
+
+const npmVersion = '11.21.2';
 
 /** The folder of the npm that belongs to Node 26. */
 async function npmPackage(): Promise<string> {
-  const version = '11.21.2';
-  const place = await makeOnce(path.join(cacheRoot, 'npm', version), async (folder) => {
-    await run(['npm', 'install', '--no-save', '--prefix', folder, `npm@${version}`], { limit: 5 * 60_000 });
+  const place = await makeOnce(path.join(cacheRoot, 'npm', npmVersion), async (folder) => {
+    await run(['npm', 'install', '--no-save', '--prefix', folder, `npm@${npmVersion}`], {
+      limit: 5 * 60_000,
+    });
   });
   return path.join(place, 'node_modules', 'npm');
 }
@@ -84,7 +100,7 @@ async function debianArchive(report: Report): Promise<string> {
     const done = report('fetching the Debian packages of the base image');
     await mkdir(folder, { recursive: true });
     const argv = ['mmdebstrap', ...recipe, path.join(folder, 'debian.tar'), ...(await debianSources())];
-    await run(['unshare', '--mount', ...argv], { limit: 15 * 60_000, env: { TMPDIR: folder } });
+    await run(contained(argv), { limit: 15 * 60_000, env: { TMPDIR: folder } });
     done();
   });
   return path.join(place, 'debian.tar');

@@ -19,9 +19,9 @@ export class CommandFailed extends Error {
  * @throws CommandFailed when it is not there, ends with another code than 0, or takes longer than `limit` (default 60 s).
  */
 export async function run(argv: readonly string[], options: CommandOptions = {}): Promise<string> {
-  const [program = '', ...args] = argv;
+  const program = argv[0] ?? '';
   const { promise, resolve, reject } = Promise.withResolvers<string>();
-  const child = spawn(program, args, {
+  const child = spawn('setpriv', [...endsWithThisProcess, '--', ...argv], {
     stdio: ['pipe', 'pipe', 'pipe'],
     timeout: options.limit ?? 60_000,
     killSignal: 'SIGKILL',
@@ -45,6 +45,17 @@ export async function run(argv: readonly string[], options: CommandOptions = {})
     else reject(new CommandFailed(describeFailure(argv, code ?? signal, `${output}\n${errors}`)));
   });
   return promise;
+}
+
+// Without it a command goes on alone when this process is killed, and works against the one that is started next.
+const endsWithThisProcess = ['--pdeathsig', 'KILL'];
+
+/**
+ * Command line that runs a command with processes and mounts of its own. The kernel ends them with the command, so one
+ * that is killed leaves neither behind. As root.
+ */
+export function contained(argv: readonly string[]): string[] {
+  return ['unshare', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc', ...argv];
 }
 
 function describeFailure(argv: readonly string[], end: number | string | null, printed: string): string {

@@ -62,7 +62,7 @@ function configMap(corefile: string) {
 const container = {
   name: 'coredns',
   image: dnsImage,
-  command: ['/bin/coredns', '-conf', '/etc/coredns/Corefile'],
+  args: ['-conf', '/etc/coredns/Corefile'],
   ports: [
     { name: 'dns', containerPort: port, protocol: 'UDP' },
     { name: 'dns-tcp', containerPort: port, protocol: 'TCP' },

@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
 import path from 'node:path';
 import { cacheRoot, contentName, filesUnder, makeOnce } from './cache.ts';
-import { run } from './command.ts';
+import { contained, run } from './command.ts';
 import { contextFilter } from './ignore-file.ts';
 import { withLock } from './lock.ts';
 import { type Report, silent } from './report.ts';
@@ -33,14 +34,25 @@ const limit = 30 * 60_000;
  * A Dockerfile that starts from one of the base images needs `buildBases` first.
  */
 export async function build(source: ImageSource, report: Report = silent): Promise<Image> {
-  const archive = path.join(folderOf(source.tag), `${await nameOfContent(source)}.tar`);
+  return buildOnce(source.tag, await nameOfContent(source), (archive) =>
+    buildArchive(source, archive, report),
+  );
+}
+
+/** Gives the image that `write` made under this tag from content of this name, now or before. */
+export async function buildOnce(
+  tag: string,
+  content: string,
+  write: (archive: string) => Promise<void>,
+): Promise<Image> {
+  const archive = path.join(folderOf(tag), `${content}.tar`);
   if (!existsSync(archive)) {
     await withLock(path.join(imagesFolder, '.lock'), limit, async () => {
-      await makeOnce(archive, (unfinished) => buildArchive(source, unfinished, report));
+      await makeOnce(archive, write);
       await removeOthers(archive);
     });
   }
-  return { tag: source.tag, archive };
+  return { tag, archive };
 }
 
 /** Imports a built image into a cluster's containerd, unless it is there already. */
@@ -81,50 +93,44 @@ async function nameOfContent({ tag, dockerfile, context, args = {} }: ImageSourc
   return contentName([text, await readFile(dockerfile), ...(await filesUnder(context, isPart))]);
 }
 
-async function buildArchive(source: ImageSource, archive: string, report: Report): Promise<void> {
+/** Builds an image and writes it as a docker-archive. */
+export async function buildArchive(source: ImageSource, archive: string, report: Report): Promise<void> {
   const { tag, dockerfile, context, args = {} } = source;
   const done = report(`building image ${tag}`);
+  await mkdir(storage, { recursive: true });
   const buildArguments = Object.entries(args).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]);
   const options = ['--isolation', 'chroot', '--layers', '--pull=never', '--tag', tag, '--file', dockerfile];
-  await buildah(['bud', ...options, ...ownCertificates(), ...buildArguments, context]);
+  await buildah(['bud', ...options, ...(await npmSettings(storage)), ...buildArguments, context]);
   await buildah(['push', '--disable-compression', tag, `docker-archive:${archive}:${tag}`]);
   done();
 }
 
 /**
- * Runs buildah with mounts of its own, which end with it however it ends. Its notes on them lie on such a mount too,
- * so that the next run does not believe in the mounts of one that was killed.
+ * Runs buildah, contained. Its notes on what it has mounted lie on a mount of its own too, so that the next run does
+ * not believe in the mounts of one that was killed.
  */
 async function buildah(args: readonly string[]): Promise<void> {
-  const notes = `${storage}-run`;
-  await mkdir(notes, { recursive: true });
+  const [notes, temporary] = [`${storage}-notes`, `${storage}-temporary`];
+  await rm(temporary, { recursive: true, force: true });
+  for (const folder of [notes, temporary]) await mkdir(folder, { recursive: true });
   const script = 'mount -t tmpfs tmpfs "$0" && exec buildah --runroot "$0" "$@"';
-  const options = ['--root', storage, '--storage-driver', 'overlay'];
-  await run(['unshare', '--mount', 'sh', '-c', script, notes, ...options, ...args], { limit });
+  const argv = ['sh', '-c', script, notes, '--root', storage, '--storage-driver', 'overlay', ...args];
+  await run(contained(argv), { limit, env: { TMPDIR: temporary } });
 }
 
-// Behind a proxy that signs with an authority of its own, the commands in a Dockerfile need what this machine was told.
-const certificateVariables = [
-  'SSL_CERT_FILE',
-  'NODE_EXTRA_CA_CERTS',
-  'CURL_CA_BUNDLE',
-  'GIT_SSL_CAINFO',
-  'PIP_CERT',
-];
-
-function ownCertificates(): string[] {
-  const given = certificateVariables.filter((name) => existsSync(process.env[name] ?? ''));
-  return given.flatMap((name) => {
-    const inside = `/run/build-certificates/${name}`;
-    return [
-      '--volume',
-      `${process.env[name]}:${inside}:ro`,
-      '--env',
-      `${name}=${inside}`,
-      '--unsetenv',
-      name,
-    ];
-  });
+/**
+ * Lets npm in a Dockerfile reach its registry as npm on this machine does: with the settings of this user, and through
+ * a proxy that signs with an authority of its own. It is mounted for the build alone, so no secret gets into the image.
+ */
+async function npmSettings(folder: string): Promise<string[]> {
+  const own = path.join(os.homedir(), '.npmrc');
+  const settings = existsSync(own) ? await readFile(own, 'utf8') : '';
+  const authorities = process.env['NODE_EXTRA_CA_CERTS'];
+  const inside = '/run/build-authorities.crt';
+  const file = path.join(folder, 'npmrc');
+  await writeFile(file, authorities ? `${settings}\ncafile=${inside}\n` : settings, { mode: 0o600 });
+  const volumes = [`${file}:/root/.npmrc:ro`, ...(authorities ? [`${authorities}:${inside}:ro`] : [])];
+  return volumes.flatMap((volume) => ['--volume', volume]);
 }
 
 async function removeOthers(archive: string): Promise<void> {

@@ -14,6 +14,7 @@ interface Requirement {
 const always: readonly Requirement[] = [
   { program: 'openssl', package: 'openssl' },
   { program: 'flock', package: 'util-linux' },
+  { program: 'setpriv', package: 'util-linux' },
 ];
 
 const forNodes: readonly Requirement[] = [
@@ -76,7 +77,8 @@ async function install(packages: readonly string[], report: Report): Promise<voi
 
 function packagesFor(controlPlane: boolean): string[] {
   const needed = controlPlane ? always : [...always, ...forNodes];
-  return needed.filter(({ program }) => !findProgram(program)).map((requirement) => requirement.package);
+  const missing = needed.filter(({ program }) => !findProgram(program));
+  return [...new Set(missing.map((requirement) => requirement.package))];
 }
 
 function findProgram(program: string): boolean {

@@ -1,6 +1,5 @@
 # Stands in for a slim Node from a registry: the Node that the repository pins, and an npm that fits it.
-ARG DEBIAN
-FROM ${DEBIAN}
+FROM localhost/signalbox-base/debian:trixie
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends libatomic1 \
  && rm -rf /var/lib/apt/lists/*

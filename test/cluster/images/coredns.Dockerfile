@@ -1,0 +1,4 @@
+# Answers the cluster's DNS.
+FROM scratch
+COPY coredns /bin/coredns
+ENTRYPOINT ["/bin/coredns"]

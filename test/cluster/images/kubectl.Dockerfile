@@ -1,0 +1,3 @@
+# Stands in for an image that has kubectl to copy from.
+FROM scratch
+COPY kubectl /bin/kubectl
