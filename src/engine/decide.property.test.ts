@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { parseDuration } from '../api/common.ts';
 import type { StepStatus } from '../api/workflow-run.ts';
 import { compile } from './graph.ts';
@@ -234,7 +234,7 @@ interface Circumstances {
 
 function checkStep(drawn: Drawn, step: StepStatus | undefined, at: Circumstances): void {
   const runIf = drawn.runIf ?? 'Success';
-  switch (step?.phase === 'Skipped' ? step.reason : 'Entered') {
+  switch (step?.phase === 'Skipped' ? (step.reason ?? '') : 'Entered') {
     case 'UpstreamFailed':
       return assert.ok(runIf === 'Success' && at.blamed);
     case 'RunFailing':

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { compileExpression, type Values } from './expression.ts';
 import type { Scope } from './references.ts';
 
@@ -186,6 +186,9 @@ test('variables of comprehensions are no references', () => {
 test('what is not CEL is refused with the place', () => {
   assert.deepEqual(problemsOf('1 +* 2'), [
     'is not a CEL expression: found + but expecting end of input at column 3',
+  ]);
+  assert.deepEqual(problemsOf('params.?region'), [
+    'is not a CEL expression: found . but expecting end of input at column 7; for what may be absent write has(a.b) ? a.b : "default"',
   ]);
   assert.deepEqual(problemsOf('${{ params.region }}'), ['is an expression already: write it without ${{ }}']);
 });

@@ -46,7 +46,10 @@ export function compileExpression(
   if (source.trimStart().startsWith('${{'))
     return refuse('is an expression already: write it without ${{ }}');
   const parsed = parseCel(source);
-  if ('error' in parsed) return refuse(`is not a CEL expression: ${parsed.error}`);
+  if ('error' in parsed) {
+    const hint = /\.\?|\[\?/.test(source) ? '; for what may be absent write has(a.b) ? a.b : "default"' : '';
+    return refuse(`is not a CEL expression: ${parsed.error}${hint}`);
+  }
   const nodes = sizeOf(parsed.expr);
   if (nodes > MAX_NODES) {
     return refuse(

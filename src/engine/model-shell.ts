@@ -12,6 +12,8 @@ import type {
   StepResolver,
 } from './model.ts';
 
+// For tests: a shell that executes decisions as the real one does, on a cluster and a clock that are only modelled.
+
 /** How an attempt behaves in the modelled cluster. */
 export interface Plan {
   kind:

@@ -99,7 +99,8 @@ export interface Decision {
 
 /**
  * How the engine deals with a type of step without knowing it.
- * `interpolate(field, text)` replaces the `${{ }}` of one string; `field` is its path below the step.
+ * `interpolate(field, text)` replaces the `${{ }}` of one string; `field` is its path below the step. The engine
+ * learns from it which strings are templates, so that each is asked for in every call, whatever the others are.
  */
 export interface StepResolver {
   resolve(spec: Step | FinallyStep, interpolate: (field: string, text: string) => string): Step | FinallyStep;

@@ -99,8 +99,7 @@ function reasonOf(phase: RunPhase, graph: Graph, steps: Steps): { reason: string
   }
   const failed = graph.nodes.filter((node) => hasFailed(node, steps.get(node.name)));
   const [first] = failed;
-  if (!first)
-    return { reason: 'Succeeded', message: `All of its ${graph.nodes.length} steps have ended well.` };
+  if (!first) return { reason: 'Succeeded', message: `All ${graph.nodes.length} steps have ended.` };
   const { reason, message } = steps.get(first.name) ?? {};
   const others = failed.length > 1 ? `, and ${failed.length - 1} more` : '';
   return { reason: 'StepFailed', message: `Step ${first.name} failed${others}: ${message ?? reason}` };

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { Values } from './expression.ts';
 import type { Scope } from './references.ts';
 import { compileTemplate, renderTemplate } from './template.ts';
