@@ -68,17 +68,7 @@ export const isExpired = withReason('Expired', 'Gone');
 export const isInvalid = withReason('Invalid', 'BadRequest');
 /** RBAC, a quota or an admission policy refuses. */
 export const isForbidden = withReason('Forbidden');
-/** The server is at its limit; `retryAfterMs` says when to come back. */
-export const isTooManyRequests = withReason('TooManyRequests');
 
 function withReason(...reasons: string[]): (error: unknown) => error is ApiError {
   return (error): error is ApiError => error instanceof ApiError && reasons.includes(error.reason);
-}
-
-/** The server has not reached the resourceVersion asked for, and may never: its history was replaced. */
-export function isTooLargeResourceVersion(error: unknown): boolean {
-  return (
-    error instanceof ApiError &&
-    (error.details.causes ?? []).some((cause) => cause.reason === 'ResourceVersionTooLarge')
-  );
 }

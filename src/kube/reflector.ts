@@ -12,8 +12,6 @@ export interface ReflectorOptions<T extends KubeObject, P, I extends string> {
   selection?: Selection;
   /** Told each time a watch or list fails; the reflector goes on by itself. */
   onError: (error: unknown) => void;
-  /** Each watch lasts between this and twice this, so that watches do not all end together. @default 300 */
-  minWatchSeconds?: number;
   /** The server counts as dead when a watch is silent for so long. @default 150000 */
   idleTimeoutMs?: number;
   /** @default systemClock */
@@ -31,6 +29,8 @@ export interface Reflector {
   hasSynced(): boolean;
 }
 
+/** Each watch lasts between this and twice this, so that watches do not all end together. */
+const MIN_WATCH_SECONDS = 300;
 const BACKOFF: BackoffRange = { initialMs: 100, maxMs: 10_000 };
 
 /**
@@ -41,7 +41,7 @@ const BACKOFF: BackoffRange = { initialMs: 100, maxMs: 10_000 };
 export function createReflector<T extends KubeObject, P, I extends string>(
   options: ReflectorOptions<T, P, I>,
 ): Reflector {
-  const { client, store, selection = {}, minWatchSeconds = 300, idleTimeoutMs = 150_000 } = options;
+  const { client, store, selection = {}, idleTimeoutMs = 150_000 } = options;
   const { clock = systemClock, random = Math.random } = options;
   const { promise: synced, resolve: onSynced, reject: onNeverSynced } = Promise.withResolvers<void>();
   // Not everybody waits for it; a rejection that nobody takes would end the process.
@@ -65,7 +65,7 @@ export function createReflector<T extends KubeObject, P, I extends string>(
   }
 
   function watch(signal: AbortSignal, from: object, onEvent: (event: WatchEvent<T>) => void): Promise<void> {
-    const timeoutSeconds = Math.ceil(minWatchSeconds * (1 + random()));
+    const timeoutSeconds = Math.ceil(MIN_WATCH_SECONDS * (1 + random()));
     return client.watch(selection, { ...from, timeoutSeconds, idleTimeoutMs, signal }, onEvent);
   }
 
@@ -117,8 +117,8 @@ export function createReflector<T extends KubeObject, P, I extends string>(
         onFailure(error);
         if (error instanceof ApiError) retryAfterMs = error.retryAfterMs;
       }
-      // A server that ends watches as fast as they are made must not be asked in a tight loop.
       if (clock.now() - start > BACKOFF.maxMs) failures = 0;
+      // Also after a good end: a server that ends watches as fast as they are made must not be asked in a tight loop.
       await sleep(clock, retryAfterMs ?? backoff(failures++, BACKOFF, random), signal).catch(() => {});
     }
     onNeverSynced(signal.reason);
