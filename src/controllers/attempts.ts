@@ -17,7 +17,7 @@ type Stop = Extract<Effect, { type: 'Stop' }>;
 export interface Attempts {
   /** What is known of the current attempt of every step that has one. */
   observe(run: RunView): Map<string, Observation>;
-  /** The attempts of these effects are about to begin: no other process can have started them. */
+  /** The attempts of these effects are about to be written down: no other process can have started them. */
   begin(run: RunView, effects: readonly Effect[]): void;
   /**
    * Makes Job and pod, or finds them. What keeps it from doing so is seen by the next `observe`.

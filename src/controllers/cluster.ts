@@ -7,7 +7,7 @@ import { createInformer, type Informer } from '../kube/informer.ts';
 import { type KubeObject, type ResourceClient, type ResourceType, resourceClient } from '../kube/resource.ts';
 import { type Indexer, keyOf } from '../kube/store.ts';
 import type { Transport } from '../kube/transport.ts';
-import { LABELS } from '../steps/labels.ts';
+import { LABELS, labelValue } from '../steps/labels.ts';
 import {
   type JobView,
   jobView,
@@ -49,7 +49,7 @@ export interface Kind<T extends KubeObject, P, I extends string = never> {
 /** Everything that the controllers read and write in the cluster. */
 export interface Cluster {
   workflows: Kind<Workflow, WorkflowView>;
-  runs: Kind<WorkflowRun, RunView, 'workflow'>;
+  runs: Kind<WorkflowRun, RunView, 'workflow' | 'label'>;
   jobs: Kind<Job, JobView, 'run'>;
   pods: Kind<Pod, PodView>;
   revisions: Kind<ControllerRevision, RevisionView, 'workflow'>;
@@ -87,7 +87,10 @@ export function createCluster({ transport, namespace, now, onError }: ClusterOpt
 
   const kinds = {
     workflows: kind(TYPES.workflows, workflowView, {}),
-    runs: kind(TYPES.runs, runView, { workflow: (run: RunView) => [workflowKey(run)] }),
+    runs: kind(TYPES.runs, runView, {
+      workflow: (run: RunView) => [workflowKey(run)],
+      label: (run: RunView) => [keyOf({ ...run, name: labelValue(run.name) })],
+    }),
     jobs: kind(TYPES.jobs, jobView, { run: (job: JobView) => [job.run.uid] }, LABELS.run),
     pods: kind(TYPES.pods, (pod: Pod) => podView(pod, now()), {}, LABELS.run),
     revisions: kind(

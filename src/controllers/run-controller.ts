@@ -43,8 +43,8 @@ export function createRunController(options: RunControllerOptions) {
   pods.store.subscribe((change) => {
     if (change.source !== 'Watch') return;
     if (change.type === 'Updated' && sameObservation(change.object, change.previous)) return;
-    const job = jobs.store.get(change.key);
-    if (job) queue.add(keyOf({ namespace: job.namespace, name: job.run.name }));
+    const pod = change.type === 'Deleted' ? change.previous : change.object;
+    for (const run of runs.store.byIndex('label', keyOf({ ...pod, name: pod.run }))) queue.add(keyOf(run));
   });
 
   return async function reconcile(key: string): Promise<void> {
@@ -109,13 +109,18 @@ export function createRunController(options: RunControllerOptions) {
     });
   }
 
-  /** Writes what was decided, and only then does it. */
+  /**
+   * Writes what was decided, and only then does it. What the status asked for already comes first: a status is never
+   * written while it is open whether an object that an earlier one spoke of was made (docs/decisions/starting-once.md).
+   */
   async function proceed(key: string, run: RunView, revision: Revision, decision: Decision): Promise<void> {
+    const { asked, decided } = splitEffects(run.status, decision.effects);
+    await Promise.all(asked.map((effect) => perform(key, run, revision, effect)));
     if (decision.status !== run.status) {
-      attempts.begin(run, newAttempts(run.status, decision.effects));
+      attempts.begin(run, decided);
       run = await write(run, decision.status);
     }
-    await Promise.all(decision.effects.map((effect) => perform(key, run, revision, effect)));
+    await Promise.all(decided.map((effect) => perform(key, run, revision, effect)));
     await attempts.close(run);
     if (run.status.finishedAt) return finish(run);
     if (decision.wakeAt !== undefined) queue.addAfter(key, Math.max(1, decision.wakeAt - now()));
@@ -174,10 +179,14 @@ export function createRunController(options: RunControllerOptions) {
   }
 }
 
-/** Effects that start an attempt which the status did not name before. */
-function newAttempts(before: WorkflowRunStatus, effects: readonly Effect[]): Effect[] {
-  const known = new Set(before.steps?.map((step) => step.job?.name));
-  return effects.filter((effect) => !known.has(effect.job));
+/** Starts of attempts that the status names already, and all other effects. */
+function splitEffects(
+  status: WorkflowRunStatus,
+  effects: readonly Effect[],
+): { asked: Effect[]; decided: Effect[] } {
+  const named = new Set(status.steps?.map((step) => step.job?.name));
+  const isAsked = ({ type, job }: Effect) => type === 'Start' && named.has(job);
+  return { asked: effects.filter(isAsked), decided: effects.filter((effect) => !isAsked(effect)) };
 }
 
 /** A merge patch of the fields that differ; what is no longer there is set to null. */

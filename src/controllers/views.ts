@@ -44,6 +44,8 @@ export interface JobView extends View {
 export interface PodView extends View {
   /** UID of the Job that owns it. */
   job: string;
+  /** Its label that names the run. */
+  run: string;
   scheduled: boolean;
   /** Whether it has been asked to end. */
   stopping: boolean;
@@ -99,6 +101,7 @@ export function podView(pod: Pod, now: number): PodView {
   return {
     ...viewOf(metadata),
     job: metadata.ownerReferences?.find((reference) => reference.controller)?.uid ?? '',
+    run: metadata.labels?.[LABELS.run] ?? '',
     scheduled: spec?.nodeName !== undefined,
     stopping:
       metadata.deletionTimestamp !== undefined || spec?.activeDeadlineSeconds === STOP_DEADLINE_SECONDS,

@@ -25,13 +25,16 @@ const MESSAGE_LENGTH = 4096;
 export function createWorkflowController(cluster: Cluster, queue: WorkQueue, now: () => number) {
   const { workflows, runs, revisions } = cluster;
   const verdicts = new Map<string, { uid: string; generation: number; problems: Problem[] }>();
+  const reportedAt = new Map<string, number>();
 
   workflows.store.subscribe(({ key, source }) => {
     if (source === 'Watch') queue.add(key);
   });
   runs.store.subscribe((change) => {
     const run = change.type === 'Deleted' ? change.previous : change.object;
-    if (concernsWorkflow(change)) queue.addAfter(workflowKey(run), REPORT_EVERY_MS);
+    if (!concernsWorkflow(change)) return;
+    const key = workflowKey(run);
+    queue.addAfter(key, (reportedAt.get(key) ?? 0) + REPORT_EVERY_MS - now());
   });
 
   /** Compiling is the costly part, and a generation never changes. */
@@ -47,6 +50,7 @@ export function createWorkflowController(cluster: Cluster, queue: WorkQueue, now
   async function report(key: string, workflow: WorkflowView, ownRuns: RunView[]): Promise<void> {
     const status = statusOf(workflow, problemsOf(key, workflow), ownRuns, now());
     if (isDeepStrictEqual(status, workflow.status)) return;
+    reportedAt.set(key, now());
     workflows.store.upsert(await workflows.client.patchStatus(workflow, status));
   }
 
@@ -67,6 +71,7 @@ export function createWorkflowController(cluster: Cluster, queue: WorkQueue, now
     const ownRuns = runs.store.byIndex('workflow', key);
     if (!workflow) {
       verdicts.delete(key);
+      reportedAt.delete(key);
       return deleteRevisions(key, ownRuns);
     }
     await report(key, workflow, ownRuns);

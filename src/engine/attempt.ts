@@ -212,10 +212,12 @@ function jobOf(job: NonNullable<StepStatus['job']>, { jobUid }: Result): NonNull
   return jobUid === undefined ? job : { ...job, uid: jobUid };
 }
 
-/** Node clocks differ from ours and know seconds only: an end is after its start, and not in the future. */
+/** Node clocks differ from ours and cut off at the second: the end is at that second's end, or now if that is earlier. */
 function endTime({ attemptStartedAt }: StepStatus, { finishedAt }: Result, now: number): number {
   const startedAt = attemptStartedAt === undefined ? now : Date.parse(attemptStartedAt);
-  return Number.isFinite(finishedAt) ? Math.max(startedAt, Math.min(now, finishedAt)) : now;
+  return Number.isFinite(finishedAt)
+    ? Math.max(startedAt, Math.min(now, finishedAt + END_PRECISION_MS - 1))
+    : now;
 }
 
 /** The last word on a step. */

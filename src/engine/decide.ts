@@ -77,25 +77,29 @@ function put(turn: Turn, step: StepStatus): void {
 
 /** Results come before everything else: a run whose last step has ended does not time out. */
 function endAttempts(turn: Turn): void {
+  let outputs: number | undefined;
   for (const node of turn.graph.nodes) {
     const seen = turn.observed.get(node.name);
     const step = turn.steps.get(node.name);
-    if (seen?.state !== 'Ended' || step?.phase !== 'Running') continue;
-    const excess = excessOf(turn, node, seen.result);
-    if (excess) put(turn, end(step, excess, turn.now));
+    if (seen?.state !== 'Ended' || step?.phase !== 'Running' || step.retryAt !== undefined) continue;
+    const size = sizeOf(seen.result);
+    // Counted only when there are any, and once.
+    if (size > 0) outputs = (outputs ?? outputsOf(turn)) + size;
+    if (size > 0 && (outputs ?? 0) > MAX_OUTPUTS) put(turn, end(step, tooLarge(seen.result), turn.now));
     else followAttempt(turn, node);
   }
 }
 
+const sizeOf = ({ outputs }: { outputs?: Result['outputs'] }): number =>
+  outputs === undefined ? 0 : JSON.stringify(outputs).length;
+
+const outputsOf = ({ steps }: Turn): number =>
+  [...steps.values()].reduce((sum, { outputs }) => sum + sizeOf(outputs ? { outputs } : {}), 0);
+
 /** What a result becomes whose outputs would make the status larger than the API server takes. */
-function excessOf({ steps }: Turn, { name }: Node, result: Result): Result | undefined {
-  if (!result.outputs) return undefined;
-  const others = [...steps.values()].filter((step) => step.outputs && step.name !== name);
-  const size = [result, ...others].reduce((sum, { outputs }) => sum + JSON.stringify(outputs).length, 0);
-  if (size <= MAX_OUTPUTS) return undefined;
-  const message = `The outputs of all steps of a run may come to ${MAX_OUTPUTS} characters, and with this step they are ${size}: write what is large elsewhere.`;
-  const { outputs: _outputs, ...rest } = result;
-  return { ...rest, outcome: 'Failed', reason: 'OutputsTooLarge', message };
+function tooLarge({ outputs: _outputs, ...result }: Result): Result {
+  const message = `The outputs of all steps of a run may come to ${MAX_OUTPUTS} characters, and this step exceeds that: write what is large elsewhere.`;
+  return { ...result, outcome: 'Failed', reason: 'OutputsTooLarge', message };
 }
 
 function followAttempts(turn: Turn): void {

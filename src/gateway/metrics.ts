@@ -45,14 +45,15 @@ export function createMetrics(): Metrics {
       queued.inc({ controller }, queuedSeconds);
     },
     gauge(name, help, read) {
-      new Gauge({
+      const gauge = new Gauge({
         name,
         help,
-        registers,
+        registers: [],
         collect() {
           this.set(read());
         },
       });
+      register.registerMetric(gauge);
     },
     contentType: register.contentType,
     text: () => register.metrics(),

@@ -1,22 +1,13 @@
 import { spawn } from 'node:child_process';
-import path from 'node:path';
-import { run } from '../cluster/command.ts';
 import { prepare } from '../cluster/requirements.ts';
 import { reportTo } from '../cluster/report.ts';
-import { boot, root, scriptImage } from './install.ts';
+import { boot, helmInstall, root, scriptImage } from './install.ts';
 
 const report = reportTo(process.stderr);
 await prepare(report);
 const cluster = await boot({ name: 'signalbox' }, report);
-await run([
-  cluster.kubectl,
-  '--kubeconfig',
-  cluster.kubeconfig,
-  'apply',
-  '--server-side',
-  '-f',
-  path.join(root, 'crds'),
-]);
+// Definitions and rights as the chart gives them, and none of its pods.
+await helmInstall(cluster, report, { replicas: '0' });
 
 console.log(`The operator runs from source, again after each change. In another terminal:
 

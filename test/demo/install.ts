@@ -2,7 +2,7 @@ import path from 'node:path';
 import { baseImages, buildBases } from '../cluster/base-images.ts';
 import { type Cluster, up } from '../cluster/cluster.ts';
 import { run } from '../cluster/command.ts';
-import { build, type Image, load } from '../cluster/images.ts';
+import { build, load } from '../cluster/images.ts';
 import type { Report } from '../cluster/report.ts';
 import type { ClusterOptions } from '../cluster/settings.ts';
 
@@ -30,9 +30,14 @@ export async function install(options: ClusterOptions, report: Report): Promise<
     report,
   );
   await load(cluster, operator);
-  const done = report('installing the chart');
-  await helmInstall(cluster, operator);
-  done();
+  await helmInstall(cluster, report, {
+    'image.repository': OPERATOR,
+    'image.tag': TAG,
+    'scriptImage.repository': SCRIPT,
+    'scriptImage.tag': TAG,
+    // The tag stays the same when the content changes: this makes the pods be replaced.
+    'podAnnotations.content': path.basename(operator.archive, '.tar'),
+  });
   return cluster;
 }
 
@@ -53,32 +58,30 @@ export async function boot(options: ClusterOptions, report: Report): Promise<Clu
   return cluster;
 }
 
-async function helmInstall(cluster: Cluster, operator: Image): Promise<void> {
-  const values = {
-    'image.repository': OPERATOR,
-    'image.tag': TAG,
-    'scriptImage.repository': SCRIPT,
-    'scriptImage.tag': TAG,
-    // The tag stays the same when the content changes: this makes the pods be replaced.
-    'podAnnotations.content': path.basename(operator.archive, '.tar'),
-  };
+/** Installs the chart, or upgrades what is installed, and waits until it is ready. */
+export async function helmInstall(
+  cluster: Cluster,
+  report: Report,
+  values: Readonly<Record<string, string>>,
+): Promise<void> {
+  const done = report('installing the chart');
+  const where = ['--kubeconfig', cluster.kubeconfig, '--namespace', NAMESPACE, '--create-namespace'];
+  const settings = Object.entries(values).flatMap(([name, value]) => ['--set', `${name}=${value}`]);
+  const chart = path.join(root, 'charts/signalbox');
   await run(
     [
       cluster.helm,
       'upgrade',
       'signalbox',
-      path.join(root, 'charts/signalbox'),
+      chart,
       '--install',
-      '--kubeconfig',
-      cluster.kubeconfig,
-      '--namespace',
-      NAMESPACE,
-      '--create-namespace',
       '--wait',
       '--timeout',
       '2m',
-      ...Object.entries(values).flatMap(([name, value]) => ['--set-string', `${name}=${value}`]),
+      ...where,
+      ...settings,
     ],
     { limit: 180_000 },
   );
+  done();
 }

@@ -22,13 +22,24 @@ suite('a start that was cut short is done once, and one whose object was deleted
     metadata: { name: 'none' },
     spec: { hard: { [resource]: '0' } },
   });
+  const created = (kind: string, name: string) =>
+    kit.kubectl(['wait', '--for=create', `${kind}/${name}`, '--timeout=10s']);
   const step = (run: WorkflowRun) => stepOf(run, 'only');
   const jobOf = (run: WorkflowRun) => step(run).job?.name ?? '';
   const pod = (name: string) => ({
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: { name },
-    spec: { containers: [{ name: 'c', image: 'none' }] },
+    spec: {
+      securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
+      containers: [
+        {
+          name: 'c',
+          image: 'none',
+          securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
+        },
+      ],
+    },
   });
   const job = (name: string) => ({
     apiVersion: 'batch/v1',
@@ -63,8 +74,8 @@ suite('a start that was cut short is done once, and one whose object was deleted
     const run = await interrupt('before-job', 'count/jobs.batch');
     await restart();
     await kit.waitForRun(run.metadata.name ?? '', (run) => step(run).reason === undefined);
-    await kit.get('job', jobOf(run));
-    await kit.get('pod', jobOf(run));
+    await created('job', jobOf(run));
+    await created('pod', jobOf(run));
   });
 
   test('the Job was made and deleted: the step is Lost', async () => {
@@ -81,7 +92,7 @@ suite('a start that was cut short is done once, and one whose object was deleted
     const run = await interrupt('before-pod', 'pods');
     await restart();
     await kit.waitForRun(run.metadata.name ?? '', (run) => step(run).reason === undefined);
-    await kit.get('pod', jobOf(run));
+    await created('pod', jobOf(run));
   });
 
   test('the pod was made and deleted: the step is Lost', async () => {
@@ -100,8 +111,8 @@ suite('a start that was cut short is done once, and one whose object was deleted
     await kit.applyWorkflow('w', { steps: [{ name: 'only', script: { bash: 'true' } }] });
     for (const kind of ['pod', 'job']) {
       const name = await kit.startRun('w');
-      const run = await kit.waitForRun(name, (run) => step(run)?.job !== undefined);
-      await kit.kubectl(['wait', '--for=create', `pod/${jobOf(run)}`, '--timeout=10s']);
+      const run = await kit.waitForRun(name, (run) => run.status?.steps?.[0]?.job !== undefined);
+      await created('pod', jobOf(run));
       await kit.kubectl(['delete', kind, jobOf(run), '--grace-period=0', '--force']);
       const ended = await kit.waitForRun(name);
       assert.equal(step(ended).reason, 'Lost', kind);
