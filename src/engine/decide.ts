@@ -39,6 +39,8 @@ interface Turn extends DecideInput {
   changed: boolean;
   effects: Effect[];
   wakes: number[];
+  /** Characters that the outputs of all steps come to; counted when it first matters. */
+  outputs?: number;
 }
 
 /**
@@ -77,24 +79,27 @@ function put(turn: Turn, step: StepStatus): void {
 
 /** Results come before everything else: a run whose last step has ended does not time out. */
 function endAttempts(turn: Turn): void {
-  let outputs: number | undefined;
   for (const node of turn.graph.nodes) {
     const seen = turn.observed.get(node.name);
     const step = turn.steps.get(node.name);
     if (seen?.state !== 'Ended' || step?.phase !== 'Running' || step.retryAt !== undefined) continue;
-    const size = sizeOf(seen.result);
-    // Counted only when there are any, and once.
-    if (size > 0) outputs = (outputs ?? outputsOf(turn)) + size;
-    if (size > 0 && (outputs ?? 0) > MAX_OUTPUTS) put(turn, end(step, tooLarge(seen.result), turn.now));
-    else followAttempt(turn, node);
+    if (hasRoom(turn, seen.result)) followAttempt(turn, node);
+    else put(turn, end(step, tooLarge(seen.result), turn.now));
   }
 }
 
-const sizeOf = ({ outputs }: { outputs?: Result['outputs'] }): number =>
-  outputs === undefined ? 0 : JSON.stringify(outputs).length;
+/** Whether the status can take the outputs of a result; if so, they are counted. */
+function hasRoom(turn: Turn, { outputs }: Result): boolean {
+  if (outputs === undefined) return true;
+  turn.outputs ??= [...turn.steps.values()].reduce((sum, step) => sum + sizeOf(step.outputs), 0);
+  const total = turn.outputs + sizeOf(outputs);
+  if (total > MAX_OUTPUTS) return false;
+  turn.outputs = total;
+  return true;
+}
 
-const outputsOf = ({ steps }: Turn): number =>
-  [...steps.values()].reduce((sum, { outputs }) => sum + sizeOf(outputs ? { outputs } : {}), 0);
+const sizeOf = (outputs: Result['outputs'] | undefined): number =>
+  outputs === undefined ? 0 : JSON.stringify(outputs).length;
 
 /** What a result becomes whose outputs would make the status larger than the API server takes. */
 function tooLarge({ outputs: _outputs, ...result }: Result): Result {
