@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { parseDuration } from '../api/common.ts';
-import type { StepStatus } from '../api/workflow-run.ts';
+import { type StepStatus, workflowRunStatus } from '../api/workflow-run.ts';
 import { compile } from './graph.ts';
 import type { Graph } from './model.ts';
 import { type Chaos, executeRun, type Plan, resolvers, type Trace } from './model-shell.ts';
@@ -189,7 +189,7 @@ function ancestorsIn({ main }: DrawnWorkflow): Map<string, Set<string>> {
 }
 
 /** Judges the outcome of a run by the semantics, without asking the engine. */
-function checkOutcome(workflow: DrawnWorkflow, { status, started }: Trace): void {
+function checkOutcome(workflow: DrawnWorkflow, { status, started, writes }: Trace): void {
   const drawn = drawnByName(workflow);
   const steps = new Map((status.steps ?? []).map((step) => [step.name, step]));
   const failed = (name: string) => steps.get(name)?.phase === 'Failed' && !drawn.get(name)?.forgiven;
@@ -197,6 +197,7 @@ function checkOutcome(workflow: DrawnWorkflow, { status, started }: Trace): void
   const timedOut = status.timedOutAt !== undefined;
 
   assert.equal(steps.size, drawn.size);
+  for (const written of writes) workflowRunStatus.parse(written);
   for (const [place, step] of workflow.main.entries()) {
     const name = mainName(place);
     const blamed = [...(ancestors.get(name) ?? [])].some(failed);
