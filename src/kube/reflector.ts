@@ -31,7 +31,8 @@ export interface Reflector {
 
 /** Each watch lasts between this and twice this, so that watches do not all end together. */
 const MIN_WATCH_SECONDS = 300;
-const BACKOFF: BackoffRange = { initialMs: 100, maxMs: 10_000 };
+/** A few watches of one process are no load for a server that comes back; being blind for long is worse. */
+const BACKOFF: BackoffRange = { initialMs: 100, maxMs: 3_000 };
 
 /**
  * Makes the reflector; nothing runs before `run`. It works as client-go's does: one snapshot, then a watch from its
