@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { WorkflowRun } from '../../../src/api/resources.ts';
 import { type AuditEntry, writes } from '../../kit/audit.ts';
-import type { Spec } from '../../kit/kit.ts';
+import { createKit, type Spec } from '../../kit/kit.ts';
 import { startOperator } from '../../kit/operator-process.ts';
 import { bootSimulated } from './setup.ts';
 
@@ -53,8 +53,17 @@ test('killed again and again, the operator ends every run right and makes every 
   const runs = await load.finished(names, LIMIT_MS);
   await operator.stop();
   for (const run of runs) assertRight(run);
-  assertOnce(await writes(cluster), 'jobs', runs);
-  assertOnce(await writes(cluster), 'pods', runs);
+  const entries = await writes(cluster);
+  const kit = createKit(cluster, 'default');
+  for (const resource of ['jobs', 'pods']) {
+    const { items } = await kit.get<{ items: { metadata: { name: string } }[] }>(resource);
+    assertOnce(
+      entries,
+      resource,
+      items.map(({ metadata }) => metadata.name),
+      runs,
+    );
+  }
 });
 
 function assertRight({ metadata, status }: WorkflowRun): void {
@@ -65,11 +74,26 @@ function assertRight({ metadata, status }: WorkflowRun): void {
   }
 }
 
-/** Every step's object was created exactly once; what was tried a second time was refused. */
-function assertOnce(entries: readonly AuditEntry[], resource: string, runs: readonly WorkflowRun[]): void {
-  const created = entries.filter(
-    (entry) => entry.verb === 'create' && entry.resource === resource && entry.code === 201,
-  );
+/**
+ * Every step's object is there, none was deleted, and the API server took none of them twice. It logs no success for
+ * a creation whose client was killed before the answer, so such a one counts as none here.
+ */
+function assertOnce(
+  entries: readonly AuditEntry[],
+  resource: string,
+  there: readonly string[],
+  runs: readonly WorkflowRun[],
+): void {
+  const own = entries.filter((entry) => entry.resource === resource);
+  const created = own.filter(({ verb, code }) => verb === 'create' && code === 201).map(({ name }) => name);
   const expected = runs.flatMap((run) => (run.status?.steps ?? []).map((step) => step.job?.name ?? ''));
-  assert.deepEqual(created.map(({ name }) => name).toSorted(), expected.toSorted());
+  assert.deepEqual(there.toSorted(), expected.toSorted());
+  assert.deepEqual(
+    created.filter((name, index) => created.indexOf(name) !== index),
+    [],
+  );
+  assert.deepEqual(
+    own.filter(({ verb }) => verb.startsWith('delete')),
+    [],
+  );
 }
