@@ -4,6 +4,7 @@ import type { Pod } from 'kubernetes-types/core/v1.d.ts';
 import { GROUP, VERSION } from '../api/common.ts';
 import type { Workflow, WorkflowRun } from '../api/resources.ts';
 import { createInformer, type Informer } from '../kube/informer.ts';
+import type { Reflector } from '../kube/reflector.ts';
 import { type KubeObject, type ResourceClient, type ResourceType, resourceClient } from '../kube/resource.ts';
 import { type Indexer, keyOf } from '../kube/store.ts';
 import type { Transport } from '../kube/transport.ts';
@@ -70,7 +71,7 @@ export interface ClusterOptions {
 
 /** Makes clients and stores; nothing runs before `run`. */
 export function createCluster({ transport, namespace, now, onError }: ClusterOptions): Cluster {
-  const informers: Informer<never, never, never>[] = [];
+  const reflectors: Reflector[] = [];
 
   function kind<T extends KubeObject, P, I extends string = never>(
     type: ResourceType,
@@ -81,7 +82,7 @@ export function createCluster({ transport, namespace, now, onError }: ClusterOpt
     const client = resourceClient<T>(transport, type);
     const selection = { namespace, labelSelector };
     const informer = createInformer<T, P, I>({ client, project, indexers, selection, onError });
-    informers.push(informer as unknown as Informer<never, never, never>);
+    reflectors.push(informer);
     return { client, store: informer.store };
   }
 
@@ -102,8 +103,8 @@ export function createCluster({ transport, namespace, now, onError }: ClusterOpt
   };
   return {
     ...kinds,
-    run: async (signal) => void (await Promise.all(informers.map((informer) => informer.run(signal)))),
-    synced: Promise.all(informers.map((informer) => informer.synced)).then(() => {}),
+    run: async (signal) => void (await Promise.all(reflectors.map((reflector) => reflector.run(signal)))),
+    synced: Promise.all(reflectors.map((reflector) => reflector.synced)).then(() => {}),
   };
 }
 

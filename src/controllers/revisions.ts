@@ -38,25 +38,33 @@ export function createRevisions({ revisions }: Cluster): Revisions {
     return revision;
   }
 
+  const freezing = new Map<string, ReturnType<Revisions['freeze']>>();
+
+  async function store(workflow: WorkflowView, name: string): Promise<Revision | { problems: Problem[] }> {
+    const compiled = compile(workflow.spec, stepTypes);
+    if (!compiled.ok) return { problems: compiled.problems };
+    const { namespace } = workflow;
+    const { object } = await revisions.client.ensure({
+      metadata: { name, namespace, labels: { [LABELS.workflow]: labelValue(workflow.name) } },
+      data: { spec: workflow.spec },
+      revision: workflow.generation,
+    });
+    revisions.store.upsert(object);
+    return remember(keyOf({ namespace, name }), { name, spec: workflow.spec, graph: compiled.graph });
+  }
+
   return {
     async freeze(workflow) {
       const name = revisionName(workflow);
       const key = keyOf({ namespace: workflow.namespace, name });
       const known = cache.get(key);
       if (known && revisions.store.get(key)) return known;
-      const compiled = compile(workflow.spec, stepTypes);
-      if (!compiled.ok) return { problems: compiled.problems };
-      const { object } = await revisions.client.ensure({
-        metadata: {
-          name,
-          namespace: workflow.namespace,
-          labels: { [LABELS.workflow]: labelValue(workflow.name) },
-        },
-        data: { spec: workflow.spec },
-        revision: workflow.generation,
-      });
-      revisions.store.upsert(object);
-      return remember(key, { name, spec: workflow.spec, graph: compiled.graph });
+      // Many runs may be started at once: one of them stores what all of them execute.
+      const begun = freezing.get(key);
+      if (begun) return begun;
+      const stored = store(workflow, name).finally(() => freezing.delete(key));
+      freezing.set(key, stored);
+      return stored;
     },
 
     async load(run) {
