@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
+import { down } from './cluster/cluster.ts';
 import { prepare } from './cluster/requirements.ts';
 import { reportTo } from './cluster/report.ts';
 
@@ -42,5 +43,7 @@ for (const stage of stages) {
   total.passed += counts.passed;
   total.failed += counts.failed;
 }
+// The tests of the last stage share this cluster, whoever comes first.
+await down('e2e');
 console.log(`\n${total.passed} passed, ${total.failed} failed`);
 process.exitCode = total.failed === 0 ? 0 : 1;
