@@ -179,3 +179,8 @@ export const finallyStep = z
   .strictObject({ ...task, ...conduct })
   .meta({ description: 'A step that runs at the end of every run.', ...checks(exactlyOneType) });
 export type FinallyStep = z.infer<typeof finallyStep>;
+
+/** What a step does: the one of its members that says so. The schema makes sure that there is exactly one. */
+export function stepTypeOf(step: Step | FinallyStep): StepTypeName {
+  return STEP_TYPES.find((type) => step[type] !== undefined) ?? STEP_TYPES[0];
+}

@@ -1,5 +1,6 @@
 import type { Job, JobStatus } from 'kubernetes-types/batch/v1.d.ts';
 import type { PodSettings } from '../api/pod-settings.ts';
+import { stepTypeOf } from '../api/step.ts';
 import type { StepStatus } from '../api/workflow-run.ts';
 import type { Effect, Observation } from '../engine/model.ts';
 import { isForbidden, isInvalid, isNotFound } from '../kube/errors.ts';
@@ -92,8 +93,7 @@ export function createAttempts(cluster: Cluster, images: Images, now: () => numb
       const found = await unlessNotFound(jobs.client.get(name));
       if (!found) refuseRepeat('Job', await jobExistence(run, effect));
     }
-    const type = run.status.steps?.find((step) => step.name === effect.step)?.type ?? 'script';
-    const program = stepTypes[type].program(effect.spec, images);
+    const program = stepTypes[stepTypeOf(effect.spec)].program(effect.spec, images);
     const wanted = jobOf(
       { ...run, workflow: run.spec.workflowRef.name },
       { name: effect.job, step: effect.spec, attempt: effect.attempt, program, podDefaults },

@@ -1,5 +1,5 @@
 import { parseDuration } from '../api/common.ts';
-import { type FinallyStep, STEP_TYPES, type Step, type StepTypeName } from '../api/step.ts';
+import { type FinallyStep, type Step, type StepTypeName, stepTypeOf } from '../api/step.ts';
 import { type WorkflowSpec, workflowSpec } from '../api/workflow.ts';
 import { compileExpression, type Expression } from './expression.ts';
 import type { Graph, Node, Problem, StepResolver } from './model.ts';
@@ -117,7 +117,7 @@ function compileStep(
   const report = (at: string, messages: readonly string[]) =>
     problems.push(...messages.map((message) => ({ field: `${field}.${at}`, message })));
   const templates = new Map<string, Template>();
-  resolvers[typeOf(spec)].resolve(spec, (at, text) => {
+  resolvers[stepTypeOf(spec)].resolve(spec, (at, text) => {
     const compiled = text.includes('${{') ? compileTemplate(text, scope) : undefined;
     if (compiled?.ok) templates.set(at, compiled.template);
     else if (compiled) report(at, compiled.problems);
@@ -142,7 +142,7 @@ function nodeOf(
   const finallyWaitsFor = previous === undefined ? [] : [previous];
   return {
     name: spec.name,
-    type: typeOf(spec),
+    type: stepTypeOf(spec),
     spec,
     field,
     waitsFor: isFinally ? finallyWaitsFor : (waitsFor.get(spec.name) ?? []),
@@ -152,9 +152,4 @@ function nodeOf(
     timeout: parseDuration(spec.timeout ?? DEFAULT_TIMEOUT),
     pendingTimeout: parseDuration(pending),
   };
-}
-
-/** The schema does not say it, but {@link nameProblems} has made sure that there is exactly one. */
-function typeOf(spec: Step | FinallyStep): StepTypeName {
-  return STEP_TYPES.find((type) => spec[type] !== undefined) ?? STEP_TYPES[0];
 }

@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { cacheRoot } from './cache.ts';
 import { makeCgroup, removeCgroup } from './cgroups.ts';
 import { run } from './command.ts';
 import type { Site } from './control-plane.ts';
 import { end, firstChild, type ProcessIdentity, startDetached } from './process.ts';
-import type { Addresses } from './settings.ts';
+import { type Addresses, linkPrefix } from './settings.ts';
 
 /**
  * A full cluster runs in a machine of its own that is made of kernel namespaces: processes, mounts and network.
@@ -115,9 +116,21 @@ function masquerade(addresses: Addresses): string {
 }
 
 const forwarding = '/proc/sys/net/ipv4/ip_forward';
+/** There while this machine forwards packets only because a cluster made it. */
+const forwardingMark = path.join(cacheRoot, 'forwarding');
 
 async function forwardPackets(): Promise<void> {
-  if ((await readFile(forwarding, 'utf8')).trim() !== '1') await writeFile(forwarding, '1');
+  if ((await readFile(forwarding, 'utf8')).trim() === '1') return;
+  await writeFile(forwardingMark, '');
+  await writeFile(forwarding, '1');
+}
+
+/** Puts back what {@link forwardPackets} changed once no cluster needs it. */
+async function stopForwarding(): Promise<void> {
+  const links = (await readdir('/sys/class/net')).filter((link) => link.startsWith(linkPrefix));
+  if (links.length > 0 || !existsSync(forwardingMark)) return;
+  await writeFile(forwarding, '0');
+  await rm(forwardingMark);
 }
 
 /** Ends the machine, and with it all that ran in it, then removes what the kernel does not. */
@@ -128,5 +141,6 @@ export async function removeMachine(
 ): Promise<void> {
   if (machine) await end(machine, 'SIGKILL');
   await disconnect(addresses);
+  await stopForwarding();
   await removeCgroup(cluster);
 }

@@ -41,11 +41,15 @@ export async function startDetached(argv: readonly string[], log: string): Promi
   }
 }
 
-/** The first child of a process that forks before it runs a command, as `unshare` and `nsenter` do. */
-export async function firstChild(parent: ProcessIdentity, limit = 5_000): Promise<ProcessIdentity> {
-  return waitFor(`process ${parent.pid} to start its command`, limit, () => {
+/**
+ * The first child of a process that forks before it runs a command, as `unshare` and `nsenter` do.
+ * When the parent ends before that, it is the parent itself, which has ended.
+ */
+export async function firstChild(parent: ProcessIdentity): Promise<ProcessIdentity> {
+  return waitFor(`process ${parent.pid} to start its command`, 5_000, () => {
     const child = Number.parseInt(readProc(`/proc/${parent.pid}/task/${parent.pid}/children`), 10);
-    return Number.isNaN(child) ? undefined : identify(child);
+    if (Number.isNaN(child)) return isAlive(parent) ? undefined : parent;
+    return identify(child);
   });
 }
 

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { binariesAreBuilt, ensureBinaries } from './binaries.ts';
-import { run } from './command.ts';
+import { contained, run } from './command.ts';
 import type { Report } from './report.ts';
 
 interface Requirement {
@@ -30,7 +30,7 @@ const forNodes: readonly Requirement[] = [
 
 /** @throws Error that says all that is missing on this machine for such a cluster, and how to get it. */
 export async function assertPossible(controlPlane: boolean): Promise<void> {
-  const problems = [...missingPackages(controlPlane), ...missingRoot(controlPlane), ...(await missingGo())];
+  const problems = [...missingPackages(controlPlane), ...(await missingRights(controlPlane)), ...(await missingGo())];
   if (problems.length === 0) return;
   const ownCluster =
     'Or use a cluster that you have: set KUBECONFIG to its kubeconfig and install the chart there.';

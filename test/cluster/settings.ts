@@ -51,6 +51,9 @@ export function toSettings(options: ClusterOptions): ClusterSettings {
   return settings;
 }
 
+/** Links of this machine whose names start so lead to clusters. */
+export const linkPrefix = 'signalbox';
+
 /** Addresses and ports of one cluster. Each slot has its own, so clusters can run side by side. */
 export function addressesOf(slot: number, controlPlane: boolean) {
   const port = firstPort + slot * portsPerSlot;
@@ -63,7 +66,7 @@ export function addressesOf(slot: number, controlPlane: boolean) {
     serviceRange: `10.96.${slot}.0/24`,
     apiService: `10.96.${slot}.1`,
     dnsService: `10.96.${slot}.10`,
-    link: `signalbox${slot}`,
+    link: `${linkPrefix}${slot}`,
     ports: {
       api: port,
       etcd: port + 1,
