@@ -1,14 +1,13 @@
 import { existsSync } from 'node:fs';
-import type { Node } from 'kubernetes-types/core/v1.d.ts';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { isDeepStrictEqual } from 'node:util';
 import path from 'node:path';
-import { get } from './api.ts';
+import { isDeepStrictEqual } from 'node:util';
+import { buildClusterImages } from './base-images.ts';
 import { type Binaries, ensureBinaries } from './binaries.ts';
 import { cacheRoot, makeOnce } from './cache.ts';
-import { adminKubeconfig, makeCertificates, nodeName, serverUrl } from './certificates.ts';
+import { adminKubeconfig, makeCertificates, serverUrl } from './certificates.ts';
+import { run } from './command.ts';
 import {
-  assertRunning,
   type Component,
   components,
   componentsOf,
@@ -19,26 +18,24 @@ import {
   stopComponent,
 } from './components.ts';
 import { auditLog, certificate, type Site, writeControlPlaneFiles } from './control-plane.ts';
-import { run } from './command.ts';
-import { buildClusterImages } from './base-images.ts';
 import { dnsManifest } from './dns.ts';
-import { containerdSocket, type Image, load } from './images.ts';
+import { load } from './images.ts';
+import { withLock } from './lock.ts';
 import { createMachine, furnish, isFurnished, removeMachine } from './machine.ts';
 import { writeNodeFiles } from './node.ts';
 import { end } from './process.ts';
-import { withLock } from './lock.ts';
-import { assertPossible } from './requirements.ts';
+import { apiServerReady, containerdReady, controllersReady, nodeReady } from './ready.ts';
 import { type Report, silent } from './report.ts';
+import { assertPossible } from './requirements.ts';
 import {
   addressesOf,
-  claimSlot,
   type ClusterOptions,
   type ClusterSettings,
+  claimSlot,
   clusterFolder,
   releaseSlot,
   toSettings,
 } from './settings.ts';
-import { waitFor } from './wait.ts';
 
 /** A cluster that is up, and how to reach it. */
 export interface Cluster {
@@ -63,29 +60,40 @@ interface Record {
 }
 
 const lockLimit = 5 * 60_000;
-const readyLimit = 60_000;
 
 /** Makes a cluster, or completes one that lost some or all of its processes; one that is whole is left as it is. */
 export async function up(options: ClusterOptions = {}, report: Report = silent): Promise<Cluster> {
   const settings = toSettings(options);
   await assertPossible(settings.controlPlane);
   const programs = await ensureBinaries(report);
-  const images = settings.controlPlane ? [] : await buildClusterImages(programs, report);
+  if (!settings.controlPlane) await buildClusterImages(programs, report);
   return underLock(settings.name, async () => {
-    const site = await settle(settings, programs);
     const done = report(`starting cluster "${settings.name}"`);
-    if (!settings.controlPlane) await ensureMachine(site);
-    await startComponent(site, 'etcd');
-    await startComponent(site, 'kube-apiserver');
-    if (!settings.controlPlane) await startContainerd(site, images);
-    await apiServerReady(site);
-    for (const component of componentsOf(settings)) await startComponent(site, component);
-    if (!settings.controlPlane) await applyDns(site);
-    await controllersReady(site);
-    if (!settings.controlPlane) await nodeReady(site);
+    const site = await settle(settings, programs);
+    if (settings.controlPlane) await startControlPlane(site);
+    else await startMachine(site);
     done();
     return describe(site);
   });
+}
+
+async function startControlPlane(site: Site): Promise<void> {
+  for (const component of ['etcd', 'kube-apiserver'] as const) await startComponent(site, component);
+  await apiServerReady(site);
+  for (const component of componentsOf(site.settings)) await startComponent(site, component);
+  await controllersReady(site);
+}
+
+/** The machine, its containerd and the control plane in it; containerd loads images while the API server starts. */
+async function startMachine(site: Site): Promise<void> {
+  await ensureMachine(site);
+  for (const component of ['etcd', 'kube-apiserver', 'containerd'] as const)
+    await startComponent(site, component);
+  await containerdReady(site);
+  for (const image of await buildClusterImages(site.programs, silent)) await load(site, image);
+  await startControlPlane(site);
+  await applyDns(site);
+  await nodeReady(site);
 }
 
 /** Ends a cluster and removes all that it left on this machine. One that isn't there is fine. */
@@ -157,14 +165,18 @@ async function newRecord(folder: string, settings: ClusterSettings): Promise<Rec
     await rm(folder, { recursive: true, force: true });
     await mkdir(path.join(folder, 'log'), { recursive: true });
     const record: Record = { slot: await claimSlot(settings.name), settings };
-    await writeFile(path.join(folder, 'cluster.json'), JSON.stringify(record));
+    await makeOnce(recordOf(folder), (file) => writeFile(file, JSON.stringify(record)));
     return record;
   });
 }
 
 async function readRecord(folder: string): Promise<Record | undefined> {
-  const file = path.join(folder, 'cluster.json');
+  const file = recordOf(folder);
   return existsSync(file) ? JSON.parse(await readFile(file, 'utf8')) : undefined;
+}
+
+function recordOf(folder: string): string {
+  return path.join(folder, 'cluster.json');
 }
 
 function siteOf({ slot, settings }: Record, programs: Binaries): Site {
@@ -188,55 +200,22 @@ function describe(site: Site): Cluster {
   };
 }
 
-/** Makes the machine that a full cluster runs in, unless it runs. One that was left half made is made again. */
+/**
+ * Makes the machine that a full cluster runs in, unless it runs. One that was left half made is made again, and so are
+ * components which still run in one that is gone.
+ */
 async function ensureMachine(site: Site): Promise<void> {
   const running = await processOf(site.folder, 'machine');
   if (running && isFurnished(running)) return;
+  for (const component of components) await stopComponent(site.folder, component, 'SIGKILL');
   if (running) await end(running, 'SIGKILL');
   const machine = await createMachine(site.programs.pause, logOf(site.folder, 'machine'));
   await remember(site.folder, 'machine', machine);
   await furnish(machine, site);
 }
 
-async function startContainerd(site: Site, images: readonly Image[]): Promise<void> {
-  await startComponent(site, 'containerd');
-  await waitFor('containerd to answer', readyLimit, async () => {
-    await assertRunning(site.folder, 'containerd');
-    return run(['ctr', '--address', containerdSocket(site.folder), 'version']);
-  });
-  for (const image of images) await load(site, image);
-}
-
 async function applyDns(site: Site): Promise<void> {
   const kubectl = [site.programs.kubectl, '--kubeconfig', adminKubeconfig(site.folder)];
   const apply = ['apply', '--server-side', '--force-conflicts', '--filename', '-'];
   await run([...kubectl, ...apply], { input: await dnsManifest(site.addresses.dnsService) });
-}
-
-async function nodeReady(site: Site): Promise<void> {
-  await waitFor('the node to be ready', readyLimit, async () => {
-    await assertRunning(site.folder, 'kubelet');
-    const node: Node = JSON.parse(
-      await get(site.folder, serverUrl(site.addresses), `/api/v1/nodes/${nodeName}`),
-    );
-    return (
-      node.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') || undefined
-    );
-  });
-}
-
-async function apiServerReady(site: Site): Promise<void> {
-  await waitFor('the API server to be ready', readyLimit, async () => {
-    await assertRunning(site.folder, 'etcd');
-    await assertRunning(site.folder, 'kube-apiserver');
-    return get(site.folder, serverUrl(site.addresses), '/readyz');
-  });
-}
-
-/** Controllers work once the account exists that pods of the default namespace run as. */
-async function controllersReady(site: Site): Promise<void> {
-  await waitFor('the controllers to be ready', readyLimit, async () => {
-    await assertRunning(site.folder, 'kube-controller-manager');
-    return get(site.folder, serverUrl(site.addresses), '/api/v1/namespaces/default/serviceaccounts/default');
-  });
 }

@@ -30,7 +30,11 @@ const forNodes: readonly Requirement[] = [
 
 /** @throws Error that says all that is missing on this machine for such a cluster, and how to get it. */
 export async function assertPossible(controlPlane: boolean): Promise<void> {
-  const problems = [...missingPackages(controlPlane), ...(await missingRights(controlPlane)), ...(await missingGo())];
+  const problems = [
+    ...missingPackages(controlPlane),
+    ...(await missingRights(controlPlane)),
+    ...(await missingGo()),
+  ];
   if (problems.length === 0) return;
   const ownCluster =
     'Or use a cluster that you have: set KUBECONFIG to its kubeconfig and install the chart there.';
@@ -45,11 +49,17 @@ function missingPackages(controlPlane: boolean): string[] {
   ];
 }
 
-function missingRoot(controlPlane: boolean): string[] {
-  if (controlPlane || isRoot()) return [];
-  return [
-    'A node that runs containers needs root. Run this as root, or use --control-plane, which does not.',
-  ];
+async function missingRights(controlPlane: boolean): Promise<string[]> {
+  if (controlPlane) return [];
+  if (!isRoot()) return ['A node that runs containers needs root. Run this as root, or use --control-plane.'];
+  try {
+    await run(contained(['true']));
+    return [];
+  } catch (error) {
+    return [
+      `Root may not make mounts and processes of its own here, as in an unprivileged container. ${String(error)}`,
+    ];
+  }
 }
 
 async function missingGo(): Promise<string[]> {
