@@ -321,7 +321,7 @@ const expressions: BadWorkflow[] = [
   ),
   asCondition(
     'an unknown variable',
-    'reads param, which is nothing known',
+    'reads param, which is not known',
     scriptStep("when: 'param.a == 1'"),
   ),
   asCondition(
