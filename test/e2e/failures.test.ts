@@ -3,7 +3,7 @@ import { before, suite, test } from 'node:test';
 import type { Step } from '../../src/api/step.ts';
 import { silent } from '../cluster/report.ts';
 import { install, operatorImage } from '../demo/install.ts';
-import { createKit, isFinished, type Kit, stepOf } from '../kit/kit.ts';
+import { inNamespace, isFinished, type Kit, stepOf } from '../kit/kit.ts';
 
 /** One way for a step to go wrong, and what its status says about it. */
 interface Failure {
@@ -95,8 +95,7 @@ const failures: Failure[] = [
 suite('every way a step can fail shows as its reason', { concurrency: 4 }, () => {
   let kit: Kit;
   before(async () => {
-    kit = createKit(await install({ name: 'e2e' }, silent), 'failures');
-    await kit.makeNamespace();
+    kit = await inNamespace(await install({ name: 'e2e' }, silent), 'failures');
   });
 
   for (const [index, failure] of failures.entries()) {
@@ -119,8 +118,7 @@ suite('every way a step can fail shows as its reason', { concurrency: 4 }, () =>
   }
 
   test('a quota shows at once, and the step goes on when there is room', async () => {
-    const quota = createKit(kit.cluster, 'quota');
-    await quota.makeNamespace();
+    const quota = await inNamespace(kit.cluster, 'quota');
     await quota.apply({
       apiVersion: 'v1',
       kind: 'ResourceQuota',

@@ -5,15 +5,14 @@ import type { Workflow, WorkflowRun } from '../../src/api/resources.ts';
 import type { Pod } from 'kubernetes-types/core/v1.d.ts';
 import { silent } from '../cluster/report.ts';
 import { install, NAMESPACE } from '../demo/install.ts';
-import { createKit, type Kit, phasesOf, stepOf } from '../kit/kit.ts';
+import { createKit, inNamespace, type Kit, phasesOf, stepOf } from '../kit/kit.ts';
 
 const bash = (name: string, source = 'true', more = {}) => ({ name, script: { bash: source }, ...more });
 
 suite('runs under an operator that Helm installed', { concurrency: 3 }, () => {
   let kit: Kit;
   before(async () => {
-    kit = createKit(await install({ name: 'e2e' }, silent), 'runs');
-    await kit.makeNamespace();
+    kit = await inNamespace(await install({ name: 'e2e' }, silent), 'runs');
   });
 
   test('a list is a pipeline, and steps that wait for the same one run side by side', async () => {
@@ -164,8 +163,7 @@ suite('runs under an operator that Helm installed', { concurrency: 3 }, () => {
 
 suite('the operator is replaced', () => {
   test('in the middle of a run, and another replica goes on', async () => {
-    const kit = createKit(await install({ name: 'e2e' }, silent), 'replaced');
-    await kit.makeNamespace();
+    const kit = await inNamespace(await install({ name: 'e2e' }, silent), 'replaced');
     await kit.applyWorkflow('steady', { steps: ['a', 'b', 'c', 'd'].map((name) => bash(name, 'sleep 1')) });
     const name = await kit.startRun('steady');
     await kit.waitForRun(name, (run: WorkflowRun) => run.status?.progress === '1/4');

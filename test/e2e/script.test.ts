@@ -4,13 +4,12 @@ import type { Job } from 'kubernetes-types/batch/v1.d.ts';
 import type { Pod } from 'kubernetes-types/core/v1.d.ts';
 import { silent } from '../cluster/report.ts';
 import { install } from '../demo/install.ts';
-import { createKit, type Kit, phasesOf, stepOf } from '../kit/kit.ts';
+import { inNamespace, type Kit, phasesOf, stepOf } from '../kit/kit.ts';
 
 suite('script steps in real containers', () => {
   let kit: Kit;
   before(async () => {
-    kit = createKit(await install({ name: 'e2e' }, silent), 'scripts');
-    await kit.makeNamespace();
+    kit = await inNamespace(await install({ name: 'e2e' }, silent), 'scripts');
   });
 
   test('bash, python and node take values by environment and give outputs', async () => {
@@ -106,7 +105,7 @@ suite('script steps in real containers', () => {
       'rolebinding',
       'reader',
       '--role=reader',
-      '--serviceaccount=scripts:reader',
+      `--serviceaccount=${kit.namespace}:reader`,
     ]);
     const run = await kit.runWorkflow('token', {
       podDefaults: { serviceAccountName: 'reader' },

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { WorkflowRun } from '../../src/api/resources.ts';
 import type { WorkflowSpec } from '../../src/api/workflow.ts';
@@ -10,7 +11,7 @@ export type Spec = Partial<WorkflowSpec> & Pick<WorkflowSpec, 'steps'>;
 
 const POLL_MS = 100;
 
-/** What tests do with a cluster: everything goes through the real kubectl. */
+/** What tests do in one namespace of a cluster: everything goes through the real kubectl. */
 export function createKit(cluster: Pick<Cluster, 'kubectl' | 'kubeconfig'>, namespace: string) {
   const kubectl = (args: readonly string[], input = '') =>
     command([cluster.kubectl, '--kubeconfig', cluster.kubeconfig, '--namespace', namespace, ...args], {
@@ -78,6 +79,7 @@ export function createKit(cluster: Pick<Cluster, 'kubectl' | 'kubeconfig'>, name
 
   return {
     cluster,
+    namespace,
     kubectl,
     apply,
     applyWorkflow,
@@ -106,4 +108,14 @@ export function phasesOf(run: WorkflowRun): string[] {
   return (run.status?.steps ?? []).map(({ name, phase, reason }) =>
     `${name} ${phase} ${reason ?? ''}`.trim(),
   );
+}
+
+/** A kit with a new namespace, so that a test can be run again in the same cluster. */
+export async function inNamespace(
+  cluster: Pick<Cluster, 'kubectl' | 'kubeconfig'>,
+  prefix: string,
+): Promise<Kit> {
+  const kit = createKit(cluster, `${prefix}-${randomBytes(3).toString('hex')}`);
+  await kit.makeNamespace();
+  return kit;
 }

@@ -319,11 +319,7 @@ const expressions: BadWorkflow[] = [
     'is not a CEL expression',
     scriptStep("when: 'params.a =='"),
   ),
-  asCondition(
-    'an unknown variable',
-    'reads param, which is not known',
-    scriptStep("when: 'param.a == 1'"),
-  ),
+  asCondition('an unknown variable', 'reads param, which is not known', scriptStep("when: 'param.a == 1'")),
   asCondition(
     'an undeclared parameter',
     'reads params.region, which the workflow does not declare: add it to spec.params',

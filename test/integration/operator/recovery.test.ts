@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
 import type { WorkflowRun } from '../../../src/api/resources.ts';
 import { jobName } from '../../../src/engine/names.ts';
-import { createKit, type Kit, stepOf } from '../../kit/kit.ts';
+import { inNamespace, type Kit, stepOf } from '../../kit/kit.ts';
 import { type OperatorProcess, startOperator } from '../../kit/operator-process.ts';
 import { bootControlPlane, type Site } from './setup.ts';
 
@@ -50,8 +50,7 @@ suite('a start that was cut short is done once, and one whose object was deleted
 
   /** Leaves a run whose status says that its step has begun, while the quota keeps the object from being made. */
   async function interrupt(namespace: string, resource: string): Promise<WorkflowRun> {
-    kit = createKit(site.cluster, namespace);
-    await kit.makeNamespace();
+    kit = await inNamespace(site.cluster, namespace);
     await kit.applyWorkflow('w', { steps: [{ name: 'only', script: { bash: 'true' } }] });
     await kit.apply(quota(resource));
     const name = await kit.startRun('w');
@@ -106,8 +105,7 @@ suite('a start that was cut short is done once, and one whose object was deleted
   });
 
   test('a pod or Job deleted while the operator looks on is Lost too', async () => {
-    kit = createKit(site.cluster, 'looking-on');
-    await kit.makeNamespace();
+    kit = await inNamespace(site.cluster, 'looking-on');
     await kit.applyWorkflow('w', { steps: [{ name: 'only', script: { bash: 'true' } }] });
     for (const kind of ['pod', 'job']) {
       const name = await kit.startRun('w');
@@ -120,8 +118,7 @@ suite('a start that was cut short is done once, and one whose object was deleted
   });
 
   test('a Job of that name which belongs to somebody else is never adopted', async () => {
-    kit = createKit(site.cluster, 'taken');
-    await kit.makeNamespace();
+    kit = await inNamespace(site.cluster, 'taken');
     await kit.applyWorkflow('w', { steps: [{ name: 'only', script: { bash: 'true' } }] });
     await operator.stop('SIGKILL');
     const name = await kit.startRun('w');
@@ -135,8 +132,7 @@ suite('a start that was cut short is done once, and one whose object was deleted
   });
 
   test('a run whose revision was deleted ends with that reason', async () => {
-    kit = createKit(site.cluster, 'revision');
-    await kit.makeNamespace();
+    kit = await inNamespace(site.cluster, 'revision');
     await kit.applyWorkflow('w', { steps: [{ name: 'only', script: { bash: 'true' } }] });
     const name = await kit.startRun('w');
     await kit.waitForRun(name, (run) => run.status?.phase === 'Running');
