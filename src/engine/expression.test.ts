@@ -107,6 +107,8 @@ test('what is absent is an error that names it', () => {
       'steps["check-env"].outputs["a-b"] is not there: step check-env gave no output named a-b; guard it with has()',
     'steps.skipped.outputs.version':
       'steps.skipped.outputs.version is not there: step skipped was skipped; guard it with has()',
+    'steps.count.outputs.nodes == "5" && steps.skipped.outputs.nodes == "5"':
+      'steps.skipped.outputs.nodes is not there: step skipped was skipped; guard it with has()',
     'params.optional':
       'params.optional is not there: the run gave no value and there is no default; guard it with has()',
     '{"a": {}}.a.b': '{"a": {}}.a.b is not there: guard it with has()',
@@ -178,6 +180,10 @@ test('every problem of an expression is reported', () => {
   assert.equal(problemsOf('params.a + params.b + steps.x.phase').length, 3);
 });
 
+test('a text that looks like a mistake is none', () => {
+  assert.deepEqual(problemsOf('run.name == "steps.check-env"'), []);
+});
+
 test('variables of comprehensions are no references', () => {
   assert.deepEqual(problemsOf('[1].exists(steps, steps > 0)'), []);
   assert.equal(problemsOf('[1].exists(x, x > 0) && x').length, 1);
@@ -198,11 +204,15 @@ test('size and nesting are bounded', () => {
   assert.deepEqual(problemsOf(longest), []);
   assert.match(problemsOf(`${longest} `)[0] ?? '', /longer than 1024 bytes/);
   assert.match(problemsOf(`"${'é'.repeat(512)}"`)[0] ?? '', /longer than 1024 bytes/);
-  assert.deepEqual(problemsOf(`1${'+1'.repeat(66)}`), []);
+  assert.deepEqual(problemsOf(`-(1${'+1'.repeat(99)})`), []);
   assert.match(problemsOf(`1${'+1'.repeat(100)}`)[0] ?? '', /has 201 parts, more than 200/);
   assert.deepEqual(problemsOf('[1].all(x, [x].all(y, y > 0))'), []);
   assert.deepEqual(problemsOf('[1].map(x, x).map(x, x).filter(x, x > 0).all(x, x > 0)'), []);
-  assert.match(problemsOf('[1].all(x, [x].all(y, [y].all(z, z > 0)))')[0] ?? '', /deeper than 2/);
+  const tooDeep = [
+    '[1].all(x, [x].all(y, [y].all(z, true)))',
+    '[1].all(x, [[x].all(y, [y].all(z, true))].all(v, v))',
+  ];
+  for (const source of tooDeep) assert.match(problemsOf(source)[0] ?? '', /deeper than 2/);
 });
 
 test('the work of an evaluation is bounded', () => {

@@ -76,12 +76,9 @@ function expressionOf(source: string, expr: Expr, references: References): Expre
 }
 
 /** Only what the expression reads is converted: a run may have 500 steps. */
-function bindings(values: Values, { variables, steps }: References): Record<string, unknown> {
+function bindings(values: Values, read: References): Record<string, unknown> {
   const { params, trigger, run, workflow } = values;
-  const read = Object.entries({ params, trigger, run, workflow }).filter(([name]) => variables.has(name));
-  if (steps.size === 0) return Object.fromEntries(read);
-  return {
-    ...Object.fromEntries(read),
-    steps: Object.fromEntries([...steps].map((name) => [name, values.step(name)])),
-  };
+  const steps = Object.fromEntries([...read.steps].map((name) => [name, values.step(name)]));
+  const all = Object.entries({ params, trigger, run, workflow, steps });
+  return Object.fromEntries(all.filter(([name]) => read.variables.has(name)));
 }

@@ -55,7 +55,7 @@ function endOfExpression(text: string, start: number): number | undefined {
 function endOfQuote(text: string, start: number): number | undefined {
   const quote = text[start] ?? '';
   const mark = text.startsWith(quote.repeat(3), start) ? quote.repeat(3) : quote;
-  const raw = /[rR][bB]?$/.test(text.slice(Math.max(0, start - 2), start));
+  const raw = /[rR][bB]?$/.test(text.slice(0, start));
   for (let at = start + mark.length; at < text.length; at += 1) {
     if (!raw && text[at] === '\\') at += 1;
     else if (text.startsWith(mark, at)) return at + mark.length - 1;
