@@ -24,7 +24,7 @@ import { withLock } from './lock.ts';
 import { createMachine, furnish, isFurnished, removeMachine } from './machine.ts';
 import { writeNodeFiles } from './node.ts';
 import { end } from './process.ts';
-import { apiServerReady, containerdReady, controllersReady, nodeReady } from './ready.ts';
+import { apiServerReady, containerdReady, controllersReady, dnsReady, nodeReady } from './ready.ts';
 import { type Report, silent } from './report.ts';
 import { assertPossible } from './requirements.ts';
 import {
@@ -94,6 +94,7 @@ async function startMachine(site: Site): Promise<void> {
   await startControlPlane(site);
   await applyDns(site);
   await nodeReady(site);
+  await dnsReady(site);
 }
 
 /** Ends a cluster and removes all that it left on this machine. One that isn't there is fine. */

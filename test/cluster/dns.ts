@@ -25,7 +25,6 @@ async function outerResolvers(): Promise<string[]> {
 function corefile(resolvers: readonly string[]): string {
   return `.:${port} {
   errors
-  ready
   kubernetes cluster.local in-addr.arpa {
     ttl 5
   }
@@ -67,7 +66,6 @@ const container = {
     { name: 'dns', containerPort: port, protocol: 'UDP' },
     { name: 'dns-tcp', containerPort: port, protocol: 'TCP' },
   ],
-  readinessProbe: { httpGet: { path: '/ready', port: 8181 }, periodSeconds: 1 },
   volumeMounts: [{ name: 'configuration', mountPath: '/etc/coredns', readOnly: true }],
   securityContext: {
     runAsUser: 1000,

@@ -1,3 +1,4 @@
+import { Resolver } from 'node:dns/promises';
 import type { Node } from 'kubernetes-types/core/v1.d.ts';
 import { get } from './api.ts';
 import { nodeName, serverUrl } from './certificates.ts';
@@ -39,6 +40,15 @@ export async function nodeReady(site: Site): Promise<void> {
     const node: Node = JSON.parse(await ask(site, `/api/v1/nodes/${nodeName}`));
     const conditions = node.status?.conditions ?? [];
     return conditions.find(({ type, status }) => type === 'Ready' && status === 'True');
+  });
+}
+
+/** Asks the cluster's DNS as a pod would, which needs all of the node: containers, network and kube-proxy. */
+export async function dnsReady({ addresses }: Site): Promise<void> {
+  await waitFor('the DNS of the cluster to answer', limit, async () => {
+    const resolver = new Resolver({ timeout: 500, tries: 1 });
+    resolver.setServers([addresses.dnsService]);
+    return resolver.resolve4('kubernetes.default.svc.cluster.local');
   });
 }
 
