@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { WorkflowRunStatus } from '../api/workflow-run.ts';
 import { acceptRun, refuseRun } from './accept.ts';
 import { decide } from './decide.ts';
 import { compile } from './graph.ts';
+import type { Observation } from './model.ts';
 import { resolvers } from './model-shell.ts';
 
 const NOW = Date.parse('2030-01-01T00:00:00Z');
@@ -56,7 +58,7 @@ test('a refused run has failed, with the reason', () => {
 });
 
 test('a run that can not go on takes its steps with it', () => {
-  const graph = graphOf(['a', 'b']);
+  const graph = graphOf(['done', 'a', 'b']);
   const run = {
     name: 'r',
     namespace: 'ns',
@@ -65,23 +67,20 @@ test('a run that can not go on takes its steps with it', () => {
     params: {},
     trigger: { type: 'Manual' },
   };
-  const { status } = decide({
-    graph,
-    run,
-    status: acceptRun(graph, 'x', NOW),
-    observed: new Map(),
-    resolvers,
-    now: NOW,
-  });
+  const next = (status: WorkflowRunStatus, observed: [string, Observation][]) =>
+    decide({ graph, run, status, observed: new Map(observed), resolvers, now: NOW }).status;
+  const result = { outcome: 'Succeeded', reason: 'Completed', finishedAt: NOW } as const;
+  const status = next(next(acceptRun(graph, 'x', NOW), []), [['done', { state: 'Ended', result }]]);
   const refused = refuseRun(status, 'RevisionNotFound', 'm'.repeat(2000), LATER);
   assert.equal(refused.phase, 'Failed');
   assert.equal(refused.duration, '1m30s');
-  assert.equal(refused.progress, '2/2');
+  assert.equal(refused.progress, '3/3');
   assert.equal(refused.currentStep, undefined);
   assert.equal(refused.message?.length, 1024);
   assert.deepEqual(
     refused.steps?.map(({ name, phase, reason, message }) => [name, phase, reason, message?.length]),
     [
+      ['done', 'Succeeded', 'Completed', undefined],
       ['a', 'Failed', 'RevisionNotFound', 1024],
       ['b', 'Skipped', 'RevisionNotFound', 1024],
     ],

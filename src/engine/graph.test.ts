@@ -251,6 +251,11 @@ test('what has not the shape of a workflow is refused by field', () => {
   for (const [spec, problem] of cases) assert.match(problemsOf(spec).join('\n'), problem);
 });
 
+test('what is just within the bounds is accepted', () => {
+  const steps = Array.from({ length: 50 }, (_, index) => step(`s${index}`, { retry: { limit: 20 } }));
+  assert.equal(graphOf({ timeout: '8760h', steps }).timeout, 365 * 24 * 3_600_000);
+});
+
 test('a workflow of 500 steps compiles', () => {
   const steps = Array.from({ length: 500 }, (_, index) => step(`s${index}`));
   assert.equal(graphOf({ steps }).order.length, 500);
