@@ -1,4 +1,4 @@
-import { cp, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { cp, mkdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { type Binaries, ensureBinaries } from './binaries.ts';
 import { cacheRoot, contentName, makeOnce } from './cache.ts';
@@ -53,14 +53,12 @@ async function buildFrom(
 ): Promise<Image> {
   const recipe = path.join(import.meta.dirname, 'images', `${dockerfile}.Dockerfile`);
   return buildOnce(tag, contentName([await readFile(recipe), content]), async (archive) => {
-    const context = await mkdtemp(path.join(imagesFolder, '.context-'));
-    try {
-      for (const [name, file] of Object.entries(files))
-        await cp(file, path.join(context, name), { recursive: true });
-      await buildArchive({ tag, dockerfile: recipe, context }, archive, report);
-    } finally {
-      await rm(context, { recursive: true });
-    }
+    const context = path.join(imagesFolder, '.context');
+    await rm(context, { recursive: true, force: true }); // of a build that was killed
+    for (const [name, file] of Object.entries(files))
+      await cp(file, path.join(context, name), { recursive: true });
+    await buildArchive({ tag, dockerfile: recipe, context }, archive, report);
+    await rm(context, { recursive: true });
   });
 }
 

@@ -7,6 +7,7 @@ import { run } from './command.ts';
 import type { Site } from './control-plane.ts';
 import { end, firstChild, type ProcessIdentity, startDetached } from './process.ts';
 import { type Addresses, linkPrefix } from './settings.ts';
+import { waitFor } from './wait.ts';
 
 /**
  * A full cluster runs in a machine of its own that is made of kernel namespaces: processes, mounts and network.
@@ -95,7 +96,13 @@ async function connect(machine: ProcessIdentity, addresses: Addresses): Promise<
 }
 
 async function disconnect(addresses: Addresses): Promise<void> {
-  if (existsSync(`/sys/class/net/${addresses.link}`)) await run(['ip', 'link', 'delete', addresses.link]);
+  const { link } = addresses;
+  // The kernel is about to remove the link of a machine that has just ended, and may be the first to do so.
+  await waitFor(`the link ${link} to be gone`, 10_000, async () => {
+    if (!existsSync(`/sys/class/net/${link}`)) return true;
+    await run(['ip', 'link', 'delete', link]);
+    return undefined;
+  });
   await run(['nft', '-f', '-'], { input: dropTable(addresses) });
 }
 
