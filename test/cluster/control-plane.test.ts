@@ -33,7 +33,8 @@ before(async () => {
   assert.deepEqual(started[0], started[2]);
 });
 
-after(() => Promise.all([down(bare.name), down(simulated.name)]));
+after(() => down(bare.name));
+after(() => down(simulated.name));
 
 test('a cluster that is up is left as it is, and not turned into another', async () => {
   const processes = await status(bare.name);

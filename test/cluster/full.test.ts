@@ -25,7 +25,8 @@ before(async () => {
   await load(cluster, baseImages.debian);
 });
 
-after(() => Promise.all([down(options.name), down(other.name)]));
+after(() => down(options.name));
+after(() => down(other.name));
 
 async function kubectl(args: readonly string[], input = ''): Promise<string> {
   return run([cluster.kubectl, '--kubeconfig', cluster.kubeconfig, ...args], { input });
