@@ -184,6 +184,23 @@ test('a text that looks like a mistake is none', () => {
   assert.deepEqual(problemsOf('run.name == "steps.check-env"'), []);
 });
 
+test('references are found wherever they stand', () => {
+  const places = [
+    '{x: 1}',
+    '{"a": x}',
+    '[x]',
+    'x ? 1 : 2',
+    'size(x)',
+    'x.size()',
+    'params[x]',
+    '[1].map(y, x)',
+    'x.map(y, y)',
+  ];
+  for (const source of places)
+    assert.match(problemsOf(source.replace('x', 'params.nope')).join(), /params\.nope/, source);
+  assert.deepEqual(problemsOf('params == "nope"'), []);
+});
+
 test('variables of comprehensions are no references', () => {
   assert.deepEqual(problemsOf('[1].exists(steps, steps > 0)'), []);
   assert.equal(problemsOf('[1].exists(x, x > 0) && x').length, 1);
