@@ -13,17 +13,16 @@ import {
   componentsOf,
   logOf,
   processOf,
-  remember,
   startComponent,
-  stopComponent,
+  startPart,
+  stopPart,
 } from './components.ts';
 import { auditLog, certificate, type Site, writeControlPlaneFiles } from './control-plane.ts';
 import { dnsManifest } from './dns.ts';
 import { load } from './images.ts';
 import { withLock } from './lock.ts';
-import { createMachine, furnish, isFurnished, removeMachine } from './machine.ts';
+import { clearAway, furnish, isFurnished, machineCommand } from './machine.ts';
 import { writeNodeFiles } from './node.ts';
-import { end } from './process.ts';
 import { apiServerReady, containerdReady, controllersReady, dnsReady, nodeReady } from './ready.ts';
 import { type Report, silent } from './report.ts';
 import { assertPossible } from './requirements.ts';
@@ -102,10 +101,9 @@ export async function down(name = 'signalbox'): Promise<void> {
   await underLock(name, async () => {
     const folder = clusterFolder(name);
     const record = await readRecord(folder);
-    for (const component of components.toReversed()) await stopComponent(folder, component, 'SIGKILL');
-    if (record && !record.settings.controlPlane) {
-      await removeMachine(await processOf(folder, 'machine'), name, addressesOf(record.slot, false));
-    }
+    for (const component of components.toReversed()) await stopPart(folder, component, 'SIGKILL');
+    await stopPart(folder, 'machine', 'SIGKILL'); // and with it all that it ran
+    if (record && !record.settings.controlPlane) await clearAway(name, addressesOf(record.slot, false));
     await rm(folder, { recursive: true, force: true });
     if (record) await releaseSlot(record.slot);
   });
@@ -130,7 +128,7 @@ export async function stop(
   component: Component,
   signal: NodeJS.Signals = 'SIGTERM',
 ): Promise<void> {
-  await stopComponent(cluster.folder, component, signal);
+  await stopPart(cluster.folder, component, signal);
 }
 
 /** Starts a stopped part again, with the data and on the port that it had; the API server is ready when this returns. */
@@ -208,10 +206,10 @@ function describe(site: Site): Cluster {
 async function ensureMachine(site: Site): Promise<void> {
   const running = await processOf(site.folder, 'machine');
   if (running && isFurnished(running)) return;
-  for (const component of components) await stopComponent(site.folder, component, 'SIGKILL');
-  if (running) await end(running, 'SIGKILL');
-  const machine = await createMachine(site.programs.pause, logOf(site.folder, 'machine'));
-  await remember(site.folder, 'machine', machine);
+  for (const part of [...components, 'machine'] as const) await stopPart(site.folder, part, 'SIGKILL');
+  await startPart(site.folder, 'machine', machineCommand(site.programs.pause));
+  const machine = await processOf(site.folder, 'machine');
+  if (!machine) throw new Error(`The cluster's machine does not start: see ${logOf(site.folder, 'machine')}`);
   await furnish(machine, site);
 }
 

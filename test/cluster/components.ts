@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import {
   apiServerCommand,
@@ -10,7 +10,7 @@ import {
 } from './control-plane.ts';
 import { enter } from './machine.ts';
 import { containerdCommand, kubeletCommand, proxyCommand } from './node.ts';
-import { end, firstChild, isAlive, type ProcessIdentity, startDetached } from './process.ts';
+import { commandOf, end, type ProcessIdentity, recordedProcess, startRecorded } from './process.ts';
 import type { ClusterSettings } from './settings.ts';
 import { Hopeless } from './wait.ts';
 
@@ -47,39 +47,36 @@ export function componentsOf({ controlPlane, simulatedNodes }: ClusterSettings):
   return components.filter((component) => !absent.has(component));
 }
 
-/** What must be inside the cluster's machine altogether, because it makes containers and mounts. */
-const insiders = new Set<Component>(['containerd', 'kubelet']);
+/** A component, or the first process of the machine that a full cluster lives in. */
+export type Part = Component | 'machine';
+
+/** Those whose command runs as the child of `unshare` or `nsenter`: only so can it have processes of its own. */
+const wrapped = new Set<Part>(['machine', 'containerd', 'kubelet']);
 
 /** Starts a component unless it runs: in the cluster's machine, when it has one. */
 export async function startComponent(site: Site, component: Component): Promise<void> {
-  if (await processOf(site.folder, component)) return;
-  const log = logOf(site.folder, component);
-  const command = commands[component](site);
   const machine = await processOf(site.folder, 'machine');
-  if (!machine) return remember(site.folder, component, await startDetached(command, log));
-  const place = insiders.has(component) ? 'inside' : 'network';
-  const started = await startDetached([...enter(machine, place), ...command], log);
-  await remember(site.folder, component, place === 'inside' ? await firstChild(started) : started);
+  const place = wrapped.has(component) ? 'inside' : 'network';
+  const entrance = machine ? enter(machine, place) : [];
+  await startPart(site.folder, component, [...entrance, ...commands[component](site)]);
 }
 
-/** Ends a component's process, if it runs. */
-export async function stopComponent(
-  folder: string,
-  component: string,
-  signal: NodeJS.Signals,
-): Promise<void> {
-  const running = await processOf(folder, component);
+/** Starts a part of a cluster with this command line unless it runs. */
+export async function startPart(folder: string, part: Part, argv: readonly string[]): Promise<void> {
+  if (await processOf(folder, part)) return;
+  await startRecorded(argv, recordOf(folder, part), logOf(folder, part));
+}
+
+/** Ends the process of a part, if it runs. */
+export async function stopPart(folder: string, part: Part, signal: NodeJS.Signals): Promise<void> {
+  const running = await processOf(folder, part);
   if (running) await end(running, signal);
 }
 
-/** The process that runs a component now. */
-export async function processOf(folder: string, component: string): Promise<ProcessIdentity | undefined> {
-  try {
-    const recorded: ProcessIdentity = JSON.parse(await readFile(recordOf(folder, component), 'utf8'));
-    return isAlive(recorded) ? recorded : undefined;
-  } catch {
-    return undefined;
-  }
+/** The process that runs a part now. */
+export async function processOf(folder: string, part: Part): Promise<ProcessIdentity | undefined> {
+  const recorded = recordedProcess(recordOf(folder, part));
+  return recorded && wrapped.has(part) ? commandOf(recorded) : recorded;
 }
 
 /** @throws Hopeless with the end of its log when the component does not run. */
@@ -90,15 +87,10 @@ export async function assertRunning(folder: string, component: Component): Promi
   throw new Hopeless(`${component} ended while it started. The end of ${log}:\n${lines}`);
 }
 
-export function logOf(folder: string, component: string): string {
-  return path.join(folder, 'log', `${component}.log`);
+export function logOf(folder: string, part: Part): string {
+  return path.join(folder, 'log', `${part}.log`);
 }
 
-export async function remember(folder: string, component: string, process: ProcessIdentity): Promise<void> {
-  await mkdir(path.dirname(recordOf(folder, component)), { recursive: true });
-  await writeFile(recordOf(folder, component), JSON.stringify(process));
-}
-
-function recordOf(folder: string, component: string): string {
-  return path.join(folder, 'process', `${component}.json`);
+function recordOf(folder: string, part: Part): string {
+  return path.join(folder, 'process', part);
 }

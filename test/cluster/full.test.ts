@@ -119,7 +119,7 @@ test('an image is built once for the same content, and runs', async () => {
 });
 
 test('everything is killed, and `up` brings the same cluster back', async () => {
-  for (const part of ['machine', ...components]) {
+  for (const part of ['machine', ...components] as const) {
     const running = await processOf(cluster.folder, part);
     if (running) await end(running, 'SIGKILL');
   }

@@ -5,7 +5,7 @@ import { cacheRoot } from './cache.ts';
 import { makeCgroup, removeCgroup } from './cgroups.ts';
 import { run } from './command.ts';
 import type { Site } from './control-plane.ts';
-import { end, firstChild, type ProcessIdentity, startDetached } from './process.ts';
+import type { ProcessIdentity } from './process.ts';
 import { type Addresses, linkPrefix } from './settings.ts';
 import { waitFor } from './wait.ts';
 
@@ -31,10 +31,9 @@ export function enter(machine: ProcessIdentity, place: Place): string[] {
   return ['nsenter', '--target', String(machine.pid), '--net', ...all, '--'];
 }
 
-/** Starts the machine's first process, which is what keeps the namespaces. Not usable before {@link furnish}. */
-export async function createMachine(pause: string, log: string): Promise<ProcessIdentity> {
-  const namespaces = ['--fork', '--pid', '--mount', '--net', '--mount-proc'];
-  return firstChild(await startDetached(['unshare', ...namespaces, pause], log));
+/** Command line of the machine's first process, which keeps the namespaces. Not usable before {@link furnish}. */
+export function machineCommand(pause: string): string[] {
+  return ['unshare', '--fork', '--kill-child', '--pid', '--mount', '--net', '--mount-proc', pause];
 }
 
 /** Whether {@link furnish} came to its end in this machine. */
@@ -140,13 +139,8 @@ async function stopForwarding(): Promise<void> {
   await rm(forwardingMark);
 }
 
-/** Ends the machine, and with it all that ran in it, then removes what the kernel does not. */
-export async function removeMachine(
-  machine: ProcessIdentity | undefined,
-  cluster: string,
-  addresses: Addresses,
-): Promise<void> {
-  if (machine) await end(machine, 'SIGKILL');
+/** Removes what the kernel does not when a machine ends. Call it when it has. */
+export async function clearAway(cluster: string, addresses: Addresses): Promise<void> {
   await disconnect(addresses);
   await stopForwarding();
   await removeCgroup(cluster);

@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { makeOnce } from './cache.ts';
 import { CommandFailed, run } from './command.ts';
 import { withLock } from './lock.ts';
-import { end, identify, isAlive, startDetached } from './process.ts';
+import { end, identify, isAlive, type ProcessIdentity, recordedProcess, startRecorded } from './process.ts';
 import { waitFor } from './wait.ts';
 
 async function withFolder(use: (folder: string) => Promise<void>): Promise<void> {
@@ -19,9 +19,17 @@ async function withFolder(use: (folder: string) => Promise<void>): Promise<void>
   }
 }
 
+async function started(folder: string, argv: readonly string[]): Promise<ProcessIdentity> {
+  const record = path.join(folder, 'process', 'one');
+  await startRecorded(argv, record, path.join(folder, 'log'));
+  const process = recordedProcess(record);
+  assert.ok(process);
+  return process;
+}
+
 test('a process is known by its start, so one that got its id later is left alone', () =>
   withFolder(async (folder) => {
-    const sleeper = await startDetached(['sleep', '60'], path.join(folder, 'log'));
+    const sleeper = await started(folder, ['sleep', '60']);
     assert.equal(isAlive(sleeper), true);
     await end({ ...sleeper, startTime: '1' }, 'SIGKILL');
     assert.deepEqual(identify(sleeper.pid), sleeper);
@@ -32,7 +40,7 @@ test('a process is known by its start, so one that got its id later is left alon
 test('a process that ignores the signal is killed', () =>
   withFolder(async (folder) => {
     const log = path.join(folder, 'log');
-    const stubborn = await startDetached(['sh', '-c', 'trap "" TERM; echo deaf; sleep 60 & wait; wait'], log);
+    const stubborn = await started(folder, ['sh', '-c', 'trap "" TERM; echo deaf; sleep 60 & wait; wait']);
     await waitFor('the trap', 5_000, async () => (await readFile(log, 'utf8')) || undefined);
     await end(stubborn, 'SIGTERM', 100);
     assert.equal(isAlive(stubborn), false);
@@ -52,10 +60,7 @@ test('a command ends when the process that runs it is killed', () =>
     const source = path.join(import.meta.dirname, 'command.ts');
     const mark = path.join(folder, 'mark');
     const script = `import { run } from '${source}'; await run(['sh', '-c', 'echo $$ > ${mark}; exec sleep 60'])`;
-    const runner = await startDetached(
-      [process.execPath, '--input-type=module', '-e', script],
-      path.join(folder, 'log'),
-    );
+    const runner = await started(folder, [process.execPath, '--input-type=module', '-e', script]);
     const pid = await waitFor(
       'the command',
       10_000,
@@ -76,10 +81,7 @@ test('one at a time holds a lock, and the next goes on when its holder is killed
       import { writeFile } from 'node:fs/promises';
       import { withLock } from '${source}';
       await withLock('${file}', 1000, async () => { await writeFile('${mark}', ''); await new Promise((r) => setTimeout(r, 60_000)); });`;
-    const holder = await startDetached(
-      [process.execPath, '--input-type=module', '-e', script],
-      path.join(folder, 'log'),
-    );
+    const holder = await started(folder, [process.execPath, '--input-type=module', '-e', script]);
     await waitFor('the holder', 10_000, () => existsSync(mark) || undefined);
     await assert.rejects(
       withLock(file, 200, async () => 'never'),

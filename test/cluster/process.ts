@@ -1,5 +1,7 @@
-import { spawn } from 'node:child_process';
+import { spawn, type StdioOptions } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
+import { mkdir, rm } from 'node:fs/promises';
+import path from 'node:path';
 import { waitFor } from './wait.ts';
 
 /** A process, told apart from a later one with the same id by when it started (clock ticks since boot). */
@@ -10,11 +12,15 @@ export interface ProcessIdentity {
 
 /** The process that has this id now, unless it has ended. */
 export function identify(pid: number): ProcessIdentity | undefined {
-  // The name in field 2 may hold spaces and brackets, so fields are counted from behind the last bracket.
-  const [state, ...fields] = readProc(`/proc/${pid}/stat`).split(') ').at(-1)?.split(' ') ?? [];
-  const startTime = fields[18];
-  if (!startTime || state === 'Z' || state === 'X') return undefined;
-  return { pid, startTime };
+  const stat = readOrNothing(`/proc/${pid}/stat`);
+  // After the name, which is in brackets, comes the state; these two are of processes that have ended.
+  return /\) [ZX] /.test(stat) ? undefined : parseStat(stat);
+}
+
+/** @param stat a line of /proc/PID/stat. The name in it may hold spaces and brackets. */
+function parseStat(stat: string): ProcessIdentity | undefined {
+  const startTime = stat.split(') ').at(-1)?.split(' ')[19];
+  return startTime ? { pid: Number.parseInt(stat, 10), startTime } : undefined;
 }
 
 export function isAlive(process: ProcessIdentity): boolean {
@@ -22,35 +28,42 @@ export function isAlive(process: ProcessIdentity): boolean {
 }
 
 /**
- * Starts a process that outlives this one, in a session of its own.
+ * Starts a process that outlives this one, in a session of its own. It writes down who it is before it becomes the
+ * command, so it can be found again whenever this process ends.
+ * @param record file for that, see {@link recordedProcess}.
  * @param log file that its output is appended to.
  */
-export async function startDetached(argv: readonly string[], log: string): Promise<ProcessIdentity> {
-  const [program = '', ...args] = argv;
+export async function startRecorded(argv: readonly string[], record: string, log: string): Promise<void> {
+  await mkdir(path.dirname(record), { recursive: true });
+  await rm(record, { force: true });
+  const script = 'cat /proc/$$/stat > "$0.new" && mv "$0.new" "$0" && exec "$@"';
   const output = openSync(log, 'a');
   try {
-    const child = spawn(program, args, { detached: true, stdio: ['ignore', output, output], cwd: '/' });
-    const { promise: started, resolve, reject } = Promise.withResolvers<void>();
-    child.once('spawn', resolve);
-    child.once('error', reject);
-    await started;
-    child.unref();
-    return identify(child.pid ?? 0) ?? { pid: child.pid ?? 0, startTime: 'ended at once' };
+    const stdio: StdioOptions = ['ignore', output, output];
+    spawn('sh', ['-c', script, record, ...argv], { detached: true, stdio, cwd: '/' }).unref();
   } finally {
     closeSync(output);
   }
+  await waitFor(`${argv[0]} to start`, 10_000, () => parseStat(readOrNothing(record)));
+}
+
+/** The process that wrote this record, unless it has ended. */
+export function recordedProcess(record: string): ProcessIdentity | undefined {
+  const recorded = parseStat(readOrNothing(record));
+  return recorded && isAlive(recorded) ? recorded : undefined;
 }
 
 /**
- * The first child of a process that forks before it runs a command, as `unshare` and `nsenter` do.
- * When the parent ends before that, it is the parent itself, which has ended.
+ * The command that `unshare` or `nsenter` runs as a child of theirs, unless it has ended. It waits for one that is
+ * about to start.
  */
-export async function firstChild(parent: ProcessIdentity): Promise<ProcessIdentity> {
-  return waitFor(`process ${parent.pid} to start its command`, 5_000, () => {
-    const child = Number.parseInt(readProc(`/proc/${parent.pid}/task/${parent.pid}/children`), 10);
+export async function commandOf(parent: ProcessIdentity): Promise<ProcessIdentity | undefined> {
+  const found = await waitFor(`process ${parent.pid} to start its command`, 5_000, () => {
+    const child = Number.parseInt(readOrNothing(`/proc/${parent.pid}/task/${parent.pid}/children`), 10);
     if (Number.isNaN(child)) return isAlive(parent) ? undefined : parent;
     return identify(child);
   });
+  return isAlive(found) ? found : undefined;
 }
 
 /**
@@ -77,7 +90,7 @@ function sendSignal(target: ProcessIdentity, signal: NodeJS.Signals): boolean {
   }
 }
 
-function readProc(file: string): string {
+function readOrNothing(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch {
