@@ -53,7 +53,7 @@ export interface Cluster {
 }
 
 /** What is kept of a cluster: enough to start it again. */
-interface Record {
+interface ClusterRecord {
   readonly slot: number;
   readonly settings: ClusterSettings;
 }
@@ -159,17 +159,17 @@ async function settle(settings: ClusterSettings, programs: Binaries): Promise<Si
   return site;
 }
 
-async function newRecord(folder: string, settings: ClusterSettings): Promise<Record> {
+async function newRecord(folder: string, settings: ClusterSettings): Promise<ClusterRecord> {
   return withLock(path.join(cacheRoot, 'slots.lock'), lockLimit, async () => {
     await rm(folder, { recursive: true, force: true });
     await mkdir(path.join(folder, 'log'), { recursive: true });
-    const record: Record = { slot: await claimSlot(settings.name), settings };
+    const record: ClusterRecord = { slot: await claimSlot(settings.name), settings };
     await makeOnce(recordOf(folder), (file) => writeFile(file, JSON.stringify(record)));
     return record;
   });
 }
 
-async function readRecord(folder: string): Promise<Record | undefined> {
+async function readRecord(folder: string): Promise<ClusterRecord | undefined> {
   const file = recordOf(folder);
   return existsSync(file) ? JSON.parse(await readFile(file, 'utf8')) : undefined;
 }
@@ -178,7 +178,7 @@ function recordOf(folder: string): string {
   return path.join(folder, 'cluster.json');
 }
 
-function siteOf({ slot, settings }: Record, programs: Binaries): Site {
+function siteOf({ slot, settings }: ClusterRecord, programs: Binaries): Site {
   return {
     folder: clusterFolder(settings.name),
     settings,

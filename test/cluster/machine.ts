@@ -73,25 +73,16 @@ export const mtu = 1400;
 async function connect(machine: ProcessIdentity, addresses: Addresses): Promise<void> {
   const { link, gateway, host, podRange, serviceRange } = addresses;
   await disconnect(addresses);
-  await run([
-    'ip',
-    'link',
-    'add',
-    link,
-    'mtu',
-    String(mtu),
-    'type',
-    'veth',
-    'peer',
-    'eth0',
-    'netns',
-    String(machine.pid),
-  ]);
-  await run(['ip', 'address', 'add', `${gateway}/30`, 'dev', link]);
-  await run(['ip', 'link', 'set', link, 'up']);
-  for (const range of [podRange, serviceRange]) await run(['ip', 'route', 'add', range, 'via', host]);
+  await ip(`link add ${link} mtu ${mtu} type veth peer eth0 netns ${machine.pid}`);
+  await ip(`address add ${gateway}/30 dev ${link}`);
+  await ip(`link set ${link} up`);
+  for (const range of [podRange, serviceRange]) await ip(`route add ${range} via ${host}`);
   await run(['nft', '-f', '-'], { input: masquerade(addresses) });
   await forwardPackets();
+}
+
+async function ip(words: string): Promise<void> {
+  await run(['ip', ...words.split(' ')]);
 }
 
 async function disconnect(addresses: Addresses): Promise<void> {
@@ -99,7 +90,7 @@ async function disconnect(addresses: Addresses): Promise<void> {
   // The kernel is about to remove the link of a machine that has just ended, and may be the first to do so.
   await waitFor(`the link ${link} to be gone`, 10_000, async () => {
     if (!existsSync(`/sys/class/net/${link}`)) return true;
-    await run(['ip', 'link', 'delete', link]);
+    await ip(`link delete ${link}`);
     return undefined;
   });
   await run(['nft', '-f', '-'], { input: dropTable(addresses) });
