@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { byName, checks, conditions, objectName, scalar, time } from './common.ts';
+import { checks, conditions, objectName, scalar, time } from './common.ts';
 import { STEP_TYPES } from './step.ts';
 
 /** The phases of a run. */
@@ -117,7 +117,8 @@ export const workflowRunStatus = z
       .array(stepStatus)
       .max(600)
       .optional()
-      .meta({ description: 'Where each step stands.', ...byName }),
+      // Written by the operator alone, and as a whole: the API server need not track who owns each field of each step.
+      .meta({ description: 'Where each step stands.', 'x-kubernetes-list-type': 'atomic' }),
   })
   .meta({ description: 'What Signalbox reports about the run.' });
 export type WorkflowRunStatus = z.infer<typeof workflowRunStatus>;

@@ -3,11 +3,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { WorkflowRun } from '../../src/api/resources.ts';
 import { type Cluster, down, up } from '../cluster/cluster.ts';
 import { run as command } from '../cluster/command.ts';
+import { processOf } from '../cluster/components.ts';
 import { prepare } from '../cluster/requirements.ts';
 import { reportTo } from '../cluster/report.ts';
 import { type AuditEntry, writes } from '../kit/audit.ts';
 import { createLoad, LOAD_CLIENT, type Load } from '../kit/load.ts';
-import { bundle, type OperatorProcess, startOperator } from '../kit/operator-process.ts';
+import { bundle, cpuSeconds, type OperatorProcess, startOperator } from '../kit/operator-process.ts';
 import { gaps, percentile } from './gaps.ts';
 import { type Column, peers, table } from './table.ts';
 
@@ -34,7 +35,17 @@ interface Bench {
 interface Burst {
   perSecond: number;
   cpuMsPerRun: number;
+  /** The same for each part of the cluster, which shares the machine with the operator. */
+  othersMsPerRun: [string, number][];
 }
+
+const PARTS = [
+  'kube-apiserver',
+  'etcd',
+  'kube-controller-manager',
+  'kube-scheduler',
+  'simulated-kubelet',
+] as const;
 
 async function withBench<T>(audit: boolean, work: (bench: Bench) => Promise<T>): Promise<T> {
   const name = audit ? 'bench-audit' : 'bench';
@@ -67,9 +78,20 @@ async function withBench<T>(audit: boolean, work: (bench: Bench) => Promise<T>):
   }
 }
 
-async function burst({ operator, load }: Bench, workflow: string, count: number): Promise<Burst> {
+/** CPU seconds that each part of the cluster has used so far. */
+async function cpuOfParts({ cluster }: Bench): Promise<[string, number][]> {
+  const used = PARTS.map(async (part): Promise<[string, number]> => {
+    const running = await processOf(cluster.folder, part);
+    return [part, running ? cpuSeconds(running.pid) : 0];
+  });
+  return Promise.all(used);
+}
+
+async function burst(bench: Bench, workflow: string, count: number): Promise<Burst> {
+  const { operator, load } = bench;
   const done = report(`${count} runs of "${workflow}"`);
   const cpu = operator.cpuSeconds();
+  const parts = new Map(await cpuOfParts(bench));
   const started = Date.now();
   const ended = await load.finished(await load.start(workflow, count), LIMIT_MS);
   const wrong = ended.filter((run) => run.status?.phase !== 'Succeeded');
@@ -80,6 +102,10 @@ async function burst({ operator, load }: Bench, workflow: string, count: number)
   return {
     perSecond: count / ((lastEnd - started) / 1000),
     cpuMsPerRun: ((operator.cpuSeconds() - cpu) * 1000) / count,
+    othersMsPerRun: (await cpuOfParts(bench)).map(([part, used]) => [
+      part,
+      ((used - (parts.get(part) ?? 0)) * 1000) / count,
+    ]),
   };
 }
 
@@ -147,6 +173,13 @@ const ours: Column = {
   rss: `${figures.rssMb.toFixed(0)} MB`,
 };
 console.log(`\n${table([...peers, ours])}`);
+for (const [what, { othersMsPerRun }] of [
+  ['one-step run', figures.one],
+  ['five-step chain', figures.chain],
+] as const) {
+  const list = othersMsPerRun.map(([part, ms]) => `${part} ${ms.toFixed(1)}`).join(', ');
+  console.log(`\nCPU of everybody else for a ${what}, in ms: ${list}`);
+}
 console.log(`\nAPI writes of a one-step run, by client:\n${counted.one.byClient}`);
 console.log(`\nAPI writes of a five-step chain, by client:\n${counted.chain.byClient}`);
 console.log(

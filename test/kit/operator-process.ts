@@ -76,7 +76,8 @@ export function startOperator(
   };
 }
 
-function cpuSeconds(pid: number): number {
+/** CPU time that a process has used so far, in seconds. */
+export function cpuSeconds(pid: number): number {
   // The fields are counted from the end of the name, which stands in parentheses and may hold anything.
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
     .replace(/^.*\) /, '')
