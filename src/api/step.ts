@@ -135,6 +135,9 @@ const conduct = {
   }),
 };
 
+/** Of a step that names no `timeout`. */
+export const DEFAULT_TIMEOUT = '1h';
+
 /** The members of a step of which exactly one is set: what the step does. */
 export const STEP_TYPES = ['script'] as const;
 export type StepTypeName = (typeof STEP_TYPES)[number];

@@ -120,8 +120,7 @@ export function createRunController(options: RunControllerOptions) {
       attempts.begin(run, decided);
       run = await write(run, decision.status);
     }
-    await Promise.all(decided.map((effect) => perform(key, run, revision, effect)));
-    await attempts.close(run);
+    await Promise.all([...decided.map((effect) => perform(key, run, revision, effect)), attempts.close(run)]);
     if (run.status.finishedAt) return finish(run);
     if (decision.wakeAt !== undefined) queue.addAfter(key, Math.max(1, decision.wakeAt - now()));
   }

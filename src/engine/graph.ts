@@ -1,5 +1,5 @@
 import { parseDuration } from '../api/common.ts';
-import { type FinallyStep, type Step, type StepTypeName, stepTypeOf } from '../api/step.ts';
+import { DEFAULT_TIMEOUT, type FinallyStep, type Step, type StepTypeName, stepTypeOf } from '../api/step.ts';
 import { type WorkflowSpec, workflowSpec } from '../api/workflow.ts';
 import { compileExpression, type Expression } from './expression.ts';
 import type { Graph, Node, Problem, StepResolver } from './model.ts';
@@ -9,7 +9,6 @@ import type { Scope } from './references.ts';
 import { durationProblems, nameProblems, retryProblems, schemaProblems } from './spec-problems.ts';
 import { compileTemplate, type Template } from './template.ts';
 
-const DEFAULT_TIMEOUT = '1h';
 const DEFAULT_PENDING_TIMEOUT = '5m';
 
 /** Steps of a workflow before their place is known. */

@@ -3,7 +3,7 @@ import type { Container, Pod, PodSpec, PodTemplateSpec } from 'kubernetes-types/
 import type { OwnerReference } from 'kubernetes-types/meta/v1.d.ts';
 import { API_VERSION, GROUP, parseDuration } from '../api/common.ts';
 import type { PodSettings } from '../api/pod-settings.ts';
-import type { FinallyStep, Step } from '../api/step.ts';
+import { DEFAULT_TIMEOUT, type FinallyStep, type Step } from '../api/step.ts';
 import { LABELS, labelValue } from './labels.ts';
 import type { Program } from './step-type.ts';
 
@@ -12,8 +12,6 @@ export const MANAGED_BY = `${GROUP}/run-controller`;
 
 /** Name of the container that runs the step. */
 export const MAIN = 'main';
-
-export const DEFAULT_TIMEOUT = '1h';
 
 const OUTPUT_FILE = '/signalbox/output';
 const HOME = '/home/signalbox';
