@@ -30,7 +30,7 @@ const variableNames = checks({
 });
 
 /** Runs a program in a container. */
-export const scriptStep = z
+const scriptStep = z
   .strictObject({
     bash: source('Bash', 'bash -eo pipefail -c'),
     python: source('Python 3', 'python3 -c'),
@@ -170,7 +170,7 @@ export const step = z
       }),
     runIf: z.enum(['Success', 'Failure', 'Always']).optional().meta({
       description:
-        'Whether the step runs after a failure. Success: only if no step before it failed. Failure: only if one did. Always: in any case. Default Success.',
+        'Whether the step runs after a failure. Success: only if nothing in the run has failed so far. Failure: only if a step before it failed, directly or further up. Always: in any case. Default Success.',
     }),
     ...conduct,
   })

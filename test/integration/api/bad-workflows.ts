@@ -239,6 +239,11 @@ const pods: BadWorkflow[] = [
     pod('tolerations: [{effect: NoSchedule}]'),
   ),
   atApply(
+    'a toleration for a time of a taint that evicts nobody',
+    'tolerationSeconds goes with effect NoExecute only',
+    pod('tolerations: [{key: gpu, effect: NoSchedule, tolerationSeconds: 30}]'),
+  ),
+  atApply(
     'a setting that is not for users',
     'unknown field "spec.podDefaults.hostNetwork"',
     pod('hostNetwork: true'),
