@@ -95,7 +95,7 @@ export type Scalar = z.infer<typeof scalar>;
 export const time = (description: string) => z.iso.datetime().meta({ description });
 
 /** A condition as `metav1.Condition` defines it. */
-export const condition = z
+const condition = z
   .strictObject({
     type: z.string().max(63).meta({ description: 'Type of the condition.' }),
     status: z.enum(['True', 'False', 'Unknown']).meta({ description: 'Whether it holds.' }),

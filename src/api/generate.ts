@@ -17,7 +17,7 @@ const KEEP = { annotations: { 'helm.sh/resource-policy': 'keep' } };
 const yaml = (value: unknown) => NOTE + stringify(value, { lineWidth: 110, aliasDuplicateObjects: false });
 
 /** Paths, from the root of the repository, and contents of all generated files. */
-export function generatedFiles(): Map<string, string> {
+function generatedFiles(): Map<string, string> {
   const definitions = resources.flatMap((resource): [string, string][] => [
     [join('crds', fileName(resource)), yaml(customResourceDefinition(resource))],
     [join('charts/signalbox/files/crds', fileName(resource)), yaml(chartCopy(resource))],

@@ -3,11 +3,11 @@ import { checks, conditions, objectName, scalar, time } from './common.ts';
 import { STEP_TYPES } from './step.ts';
 
 /** The phases of a run. */
-export const RUN_PHASES = ['Pending', 'Running', 'Succeeded', 'Failed', 'TimedOut'] as const;
+const RUN_PHASES = ['Pending', 'Running', 'Succeeded', 'Failed', 'TimedOut'] as const;
 export type RunPhase = (typeof RUN_PHASES)[number];
 
 /** The phases of a step. */
-export const STEP_PHASES = ['Pending', 'Running', 'Succeeded', 'Failed', 'Skipped'] as const;
+const STEP_PHASES = ['Pending', 'Running', 'Succeeded', 'Failed', 'Skipped'] as const;
 export type StepPhase = (typeof STEP_PHASES)[number];
 
 /** What a WorkflowRun asks for; it never changes. */
@@ -58,7 +58,6 @@ const attempt = z
     message: message.optional().meta({ description: 'Why it failed, as a sentence for people.' }),
   })
   .meta({ description: 'An attempt that failed and was followed by another.' });
-export type Attempt = z.infer<typeof attempt>;
 
 const stepStatus = z
   .strictObject({

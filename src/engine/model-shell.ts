@@ -47,7 +47,7 @@ const CALM: Chaos = { crash: 'None', lag: 0 };
 const MAX_TURNS = 3000;
 const RETRY_BLOCKED_MS = 10_000;
 
-export const scriptResolver: StepResolver = {
+const scriptResolver: StepResolver = {
   resolve(spec, interpolate) {
     const env = Object.entries(spec.script?.env ?? {}).map(([key, text]) => [
       key,

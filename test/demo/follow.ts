@@ -14,7 +14,7 @@ const MARKS: Record<StepPhase, string> = {
  *
  * @param now milliseconds since the epoch
  */
-export function picture({ metadata, spec, status = {} }: WorkflowRun, now: number): string[] {
+function picture({ metadata, spec, status = {} }: WorkflowRun, now: number): string[] {
   const steps = status.steps ?? [];
   const width = Math.max(0, ...steps.map(({ name }) => name.length));
   const end = status.finishedAt ? Date.parse(status.finishedAt) : now;

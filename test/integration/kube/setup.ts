@@ -13,7 +13,7 @@ const core = (kind: string, plural: string, namespaced: boolean): ResourceType =
   plural,
   namespaced,
 });
-export const NAMESPACES = core('Namespace', 'namespaces', false);
+const NAMESPACES = core('Namespace', 'namespaces', false);
 export const CONFIG_MAPS = core('ConfigMap', 'configmaps', true);
 
 /** A real API server, and a direct way to it as admin. */

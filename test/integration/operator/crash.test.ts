@@ -12,7 +12,7 @@ const RUNS = 20;
 const KILLS = 20;
 const LIMIT_MS = 120_000;
 
-/** Sequence, branches, a join, a retry that fails, a step that is forgiven, and an end that always comes. */
+/** Sequence, branches, a join, and an end that always comes. */
 const spec: Spec = {
   steps: [
     { name: 'first', script: { bash: 'true' } },
