@@ -22,7 +22,7 @@ async function setUp(t: TestContext) {
       clusters: [{ name: 'c', cluster: { server: 'https://api.test:6443', ...cluster } }],
       users: [{ name: 'u', user: { ...user } }],
       contexts: [
-        { name: 'here', context: { cluster: 'c', user: 'u', namespace: 'ns' } },
+        { name: 'here', context: { cluster: 'c', user: 'u' } },
         { name: 'nowhere', context: { cluster: 'gone', user: 'u' } },
       ],
     };
@@ -34,7 +34,7 @@ async function setUp(t: TestContext) {
 
 const base64 = (text: string) => Buffer.from(text).toString('base64');
 
-test('takes server, authorities, client certificate, namespace and user to act as from a kubeconfig', async (t) => {
+test('takes server, authorities, client certificate and user to act as from a kubeconfig', async (t) => {
   const { load } = await setUp(t);
   const connection = await load({
     cluster: { 'certificate-authority-data': base64('CA'), 'tls-server-name': 'other' },
@@ -47,7 +47,6 @@ test('takes server, authorities, client certificate, namespace and user to act a
     cert: Buffer.from('CERT'),
     key: Buffer.from('KEY'),
     serverName: 'other',
-    namespace: 'ns',
     impersonate: 'jane',
   });
 });

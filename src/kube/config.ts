@@ -19,8 +19,6 @@ export interface Connection {
   token?: TokenSource;
   /** User to act as. */
   impersonate?: string;
-  /** Namespace of the Pod, or of the kubeconfig's context. */
-  namespace?: string;
 }
 
 /** A bearer token that may change over time. */
@@ -78,7 +76,6 @@ async function connectionOf(config: KubeConfig): Promise<Connection> {
   }
   const { ca, cert, key, token } = await credentials(config);
   const impersonate = config.getCurrentUser()?.impersonateUser;
-  const namespace = config.getContextObject(contextName)?.namespace;
   return {
     server: cluster.server,
     insecure: cluster.skipTLSVerify,
@@ -87,7 +84,6 @@ async function connectionOf(config: KubeConfig): Promise<Connection> {
     ...(cluster.tlsServerName ? { serverName: cluster.tlsServerName } : {}),
     ...(token ? { token: tokenSource(config) } : {}),
     ...(impersonate ? { impersonate } : {}),
-    ...(namespace ? { namespace } : {}),
   };
 }
 

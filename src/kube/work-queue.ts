@@ -37,10 +37,6 @@ export interface WorkQueue {
   add(key: string): void;
   /** Adds the key after a time; of several times the earliest counts. */
   addAfter(key: string, ms: number): void;
-  /** Adds the key after its backoff, which grows each time until `forget`. Returns the wait in milliseconds. */
-  addRateLimited(key: string): number;
-  /** Begins the key's backoff from the start. Done by itself after each success. */
-  forget(key: string): void;
   /** Processes keys until the signal is aborted; then resolves when the last one begun has ended. Call once. */
   run(options: RunOptions): Promise<void>;
   /** Keys that wait for a worker. */
@@ -79,7 +75,8 @@ export function createWorkQueue(options: WorkQueueOptions = {}): WorkQueue {
     else if (!runs?.signal.aborted) delays.start(key, ms);
   }
 
-  function addRateLimited(key: string): number {
+  /** Adds the key after its backoff, which grows until it succeeds. Returns the wait in milliseconds. */
+  function retryLater(key: string): number {
     const attempt = failures.get(key) ?? 0;
     failures.set(key, attempt + 1);
     const ms = backoff(attempt, retry, random);
@@ -114,7 +111,7 @@ export function createWorkQueue(options: WorkQueueOptions = {}): WorkQueue {
       await process(key);
       failures.delete(key);
     } catch (error) {
-      failure = { error, retryMs: addRateLimited(key) };
+      failure = { error, retryMs: retryLater(key) };
     }
     finish(key);
     options.onProcessed?.({
@@ -144,8 +141,6 @@ export function createWorkQueue(options: WorkQueueOptions = {}): WorkQueue {
   return {
     add,
     addAfter,
-    addRateLimited,
-    forget: (key) => failures.delete(key),
     run,
     get depth() {
       return waiting.size;

@@ -22,8 +22,6 @@ export interface OperatorProcess {
   cpuSeconds(): number;
   /** Most memory held so far, in bytes. */
   peakRss(): number;
-  /** What it wrote, one JSON object a line. */
-  log(): string;
   /** Sends the signal and waits for the end. */
   stop(signal?: NodeJS.Signals): Promise<void>;
 }
@@ -71,7 +69,6 @@ export function startOperator(
     ready,
     cpuSeconds: () => cpuSeconds(pid),
     peakRss: () => Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024,
-    log: () => log,
     stop: (signal = 'SIGTERM') => stop(child, signal),
   };
 }
