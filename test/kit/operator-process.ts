@@ -38,7 +38,9 @@ export function startOperator(
   flags: readonly string[] = [],
   program = path.join(root, 'src/main.ts'),
 ): OperatorProcess {
-  const child = spawn(process.execPath, ['--enable-source-maps', program, '--http-port=0', ...flags], {
+  // Node's flags are those of the image.
+  const node = ['--optimize-for-size', '--enable-source-maps'];
+  const child = spawn(process.execPath, [...node, program, '--http-port=0', ...flags], {
     env: { ...process.env, KUBECONFIG: cluster.kubeconfig },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
