@@ -28,7 +28,7 @@ export interface Attempts {
   start(run: RunView, effect: Start, podDefaults: PodSettings): Promise<number | undefined>;
   /** Asks the pod to end. */
   stop(run: RunView, effect: Stop): Promise<void>;
-  /** Closes the status of every Job whose attempt has ended. */
+  /** Closes the status of every Job whose attempt has ended, and asks its pod to end where nothing did yet. */
   close(run: RunView): Promise<void>;
   /** Drops what was remembered of a run that has ended or is gone. */
   forget(runUid: string): void;
@@ -128,10 +128,20 @@ export function createAttempts(cluster: Cluster, images: Images, now: () => numb
     pods.store.upsert(object);
   }
 
+  async function stopPod(pod: PodView | undefined): Promise<void> {
+    if (!pod || pod.stopping || pod.observation.state === 'Ended') return;
+    // A pod without a node has nobody who would watch its deadline, and no logs to keep.
+    if (!pod.scheduled) return pods.client.delete(pod, { uid: pod.uid });
+    const patch = { metadata: { uid: pod.uid }, spec: { activeDeadlineSeconds: STOP_DEADLINE_SECONDS } };
+    pods.store.upsert(await pods.client.patch(pod, patch));
+  }
+
   async function closeJob(job: JobView): Promise<void> {
-    const pod = pods.store.get(keyOf(job));
-    const status = closedStatus(job, pod?.job === job.uid ? pod : undefined, now());
-    jobs.store.upsert(await jobs.client.patchStatus(job, status));
+    const found = pods.store.get(keyOf(job));
+    const pod = found?.job === job.uid ? found : undefined;
+    // A run that was refused on its way leaves pods that nobody stopped.
+    await stopPod(pod);
+    jobs.store.upsert(await jobs.client.patchStatus(job, closedStatus(job, pod, now())));
   }
 
   return {
@@ -159,14 +169,7 @@ export function createAttempts(cluster: Cluster, images: Images, now: () => numb
       }
     },
 
-    async stop(run, effect) {
-      const pod = podOfJob(run, effect.job);
-      if (!pod || pod.stopping || pod.observation.state === 'Ended') return;
-      // A pod without a node has nobody who would watch its deadline, and no logs to keep.
-      if (!pod.scheduled) return pods.client.delete(pod, { uid: pod.uid });
-      const patch = { metadata: { uid: pod.uid }, spec: { activeDeadlineSeconds: STOP_DEADLINE_SECONDS } };
-      pods.store.upsert(await pods.client.patch(pod, patch));
-    },
+    stop: (run, effect) => stopPod(podOfJob(run, effect.job)),
 
     async close(run) {
       const ended = jobs.store.byIndex('run', run.uid).filter((job) => job.open && hasEnded(job, run));

@@ -79,7 +79,7 @@ export function createRunController(options: RunControllerOptions) {
   }
 
   async function refuse(run: RunView, reason: string, message: string): Promise<void> {
-    await write(run, refuseRun(run.status, reason, message, now()));
+    await finish(await write(run, refuseRun(run.status, reason, message, now())));
   }
 
   async function advance(key: string, run: RunView): Promise<void> {

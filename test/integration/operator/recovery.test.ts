@@ -131,14 +131,17 @@ suite('a start that was cut short is done once, and one whose object was deleted
     assert.match(step(ended).message ?? '', new RegExp(taken));
   });
 
-  test('a run whose revision was deleted ends with that reason', async () => {
+  test('a run whose revision was deleted ends with that reason, and its pods with it', async () => {
     kit = await inNamespace(site.cluster, 'revision');
     await kit.applyWorkflow('w', { steps: [{ name: 'only', script: { bash: 'true' } }] });
     const name = await kit.startRun('w');
-    await kit.waitForRun(name, (run) => run.status?.phase === 'Running');
+    const run = await kit.waitForRun(name, (run) => run.status?.phase === 'Running');
+    await created('pod', jobOf(run));
     await operator.stop('SIGKILL');
     await kit.kubectl(['delete', 'controllerrevisions', '--all']);
     await restart();
     assert.equal((await kit.waitForRun(name)).status?.reason, 'RevisionNotFound');
+    await kit.kubectl(['wait', '--for=condition=Failed', 'job', jobOf(run), '--timeout=10s']);
+    await kit.kubectl(['wait', '--for=delete', 'pod', jobOf(run), '--timeout=10s']);
   });
 });
