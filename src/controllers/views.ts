@@ -98,13 +98,16 @@ export function jobView({ metadata = {}, status }: Job): JobView {
 /** @param now milliseconds since the epoch */
 export function podView(pod: Pod, now: number): PodView {
   const { metadata = {}, spec, status } = pod;
+  const scheduled = spec?.nodeName !== undefined;
   return {
     ...viewOf(metadata),
     job: metadata.ownerReferences?.find((reference) => reference.controller)?.uid ?? '',
     run: metadata.labels?.[LABELS.run] ?? '',
-    scheduled: spec?.nodeName !== undefined,
+    scheduled,
+    // Without a node nobody watches the deadline, which may be that of a step with a short timeout.
     stopping:
-      metadata.deletionTimestamp !== undefined || spec?.activeDeadlineSeconds === STOP_DEADLINE_SECONDS,
+      metadata.deletionTimestamp !== undefined ||
+      (scheduled && spec?.activeDeadlineSeconds === STOP_DEADLINE_SECONDS),
     startedAt: status?.startTime,
     observation: observePod(pod, now),
   };

@@ -5,7 +5,7 @@ import { type OperatorProcess, startOperator } from '../../kit/operator-process.
 import { bootControlPlane, type Site } from './setup.ts';
 
 /** A cluster without nodes: what keeps a start from being made is all that is looked at here. */
-suite('a start that the cluster refuses', () => {
+suite('a start that the cluster refuses or leaves waiting', () => {
   let site: Site;
   let operator: OperatorProcess;
 
@@ -48,5 +48,16 @@ suite('a start that the cluster refuses', () => {
     await kit.kubectl(['delete', 'validatingwebhookconfiguration', kit.namespace]);
     await kit.kubectl(['wait', '--for=create', `pod/${stepOf(held, 'only').job?.name}`, '--timeout=20s']);
     await kit.waitForRun(name, (run) => stepOf(run, 'only').reason === undefined, 5_000);
+  });
+
+  test('is taken back after pendingTimeout, however short the timeout of the step', async () => {
+    const kit = await inNamespace(site.cluster, 'pending');
+    const spec = {
+      podDefaults: { pendingTimeout: '2s' },
+      steps: [{ name: 'only', timeout: '1s', script: { bash: 'true' } }],
+    };
+    const run = await kit.runWorkflow('w', spec, {}, 20_000);
+    assert.equal(stepOf(run, 'only').reason, 'PendingTimeout');
+    assert.equal((await kit.kubectl(['get', 'pods', '-o', 'name'])).trim(), '');
   });
 });
