@@ -17,7 +17,7 @@ test('a flag wins over the environment, and the pod is the identity', () => {
 });
 
 test('what cannot be used is named', () => {
-  assert.throws(() => readConfig(['--log-level=loud', '--workers=0'], {}), /--log-level: .*--workers: /);
+  assert.throws(() => readConfig(['--log-level=loud', '--http-port=x'], {}), /--log-level: .*--http-port: /);
   assert.throws(
     () => readConfig(['--colour=red'], {}),
     (error: Error) => error instanceof ConfigError && /--script-image/.test(error.message),

@@ -33,7 +33,6 @@ const schema = z.strictObject({
     .max(65535)
     .default(8080)
     .describe('Port of metrics and health.'),
-  workers: z.coerce.number().int().min(1).max(1000).default(64).describe('Most runs worked on at once.'),
 });
 export type Config = z.infer<typeof schema>;
 

@@ -15,6 +15,9 @@ import { createTransport, type Transport, withFence } from './kube/transport.ts'
 import { createWorkQueue, type ProcessedWork } from './kube/work-queue.ts';
 import { assertSupported } from './controllers/support.ts';
 
+/** Most runs worked on at once. They wait for the API server most of the time. */
+const RUN_WORKERS = 64;
+
 /** The workflow controller is there to report, and must not keep runs waiting. */
 const WORKFLOW_WORKERS = 4;
 
@@ -72,7 +75,8 @@ async function operate(config: Config, { log, metrics, transport, stop }: Surrou
   cluster.synced.then(
     () => {
       synced = true;
-      log.info({ runs: cluster.runs.store.size, workflows: cluster.workflows.store.size }, 'ready');
+      const { runs, workflows } = cluster;
+      log.info({ port: gateway.port, runs: runs.store.size, workflows: workflows.store.size }, 'ready');
     },
     () => undefined,
   );
@@ -137,7 +141,7 @@ function createControllers(
   const reconcileWorkflow = createWorkflowController(cluster, workflowQueue, now);
   return async (signal) => {
     await Promise.all([
-      runQueue.run({ workers: config.workers, process: reconcileRun, signal }),
+      runQueue.run({ workers: RUN_WORKERS, process: reconcileRun, signal }),
       workflowQueue.run({ workers: WORKFLOW_WORKERS, process: reconcileWorkflow, signal }),
     ]);
     await events.close();

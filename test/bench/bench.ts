@@ -68,7 +68,7 @@ async function withBench<T>(audit: boolean, work: (bench: Bench) => Promise<T>):
     load = await createLoad(cluster);
     await load.apply('one', chainOf(1));
     await load.apply('chain', chainOf(CHAIN));
-    await load.apply('long', chainOf(50));
+    await load.apply('long', chainOf(51));
     await sleep(SETTLE_MS);
     // The first runs pay for compiling the code.
     await load.finished(await load.start('one', 20), LIMIT_MS);

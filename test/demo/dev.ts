@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { prepare } from '../cluster/requirements.ts';
 import { reportTo } from '../cluster/report.ts';
-import { boot, helmInstall, root, scriptImage } from './install.ts';
+import { boot, helmInstall, NAMESPACE, root, scriptImage } from './install.ts';
 
 const report = reportTo(process.stderr);
 await prepare(report);
@@ -18,6 +18,8 @@ const args = [
   '--watch',
   '--enable-source-maps',
   'src/main.ts',
+  // The lease of the chart: an operator that was installed by `make demo` and is still ending must not work beside this.
+  `--lease-namespace=${NAMESPACE}`,
   `--script-image=${scriptImage}`,
   '--log-level=debug',
 ];

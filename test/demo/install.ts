@@ -65,6 +65,7 @@ export async function helmInstall(
   values: Readonly<Record<string, string>>,
 ): Promise<void> {
   const done = report('installing the chart');
+  await forgetInterrupted(cluster);
   const where = ['--kubeconfig', cluster.kubeconfig, '--namespace', NAMESPACE, '--create-namespace'];
   const settings = Object.entries(values).flatMap(([name, value]) => ['--set', `${name}=${value}`]);
   const chart = path.join(root, 'charts/signalbox');
@@ -84,4 +85,11 @@ export async function helmInstall(
     { limit: 180_000 },
   );
   done();
+}
+
+/** Helm refuses to go on where it was killed in the middle: its note of that is removed. */
+async function forgetInterrupted({ kubectl, kubeconfig }: Cluster): Promise<void> {
+  const selector = 'owner=helm,name=signalbox,status in (pending-install,pending-upgrade,pending-rollback)';
+  const command = ['delete', 'secrets', '--namespace', NAMESPACE, '--selector', selector];
+  await run([kubectl, '--kubeconfig', kubeconfig, ...command]);
 }

@@ -22,6 +22,8 @@ export interface OperatorProcess {
   cpuSeconds(): number;
   /** Most memory held so far, in bytes. */
   peakRss(): number;
+  /** Its own metrics, in Prometheus' text format. */
+  metrics(): Promise<string>;
   /** Sends the signal and waits for the end. */
   stop(signal?: NodeJS.Signals): Promise<void>;
 }
@@ -71,6 +73,10 @@ export function startOperator(
     ready,
     cpuSeconds: () => cpuSeconds(pid),
     peakRss: () => Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024,
+    metrics: async () => {
+      const port = /"port":(\d+)/.exec(log)?.[1];
+      return (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+    },
     stop: (signal = 'SIGTERM') => stop(child, signal),
   };
 }

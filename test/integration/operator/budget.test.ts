@@ -2,12 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { writes } from '../../kit/audit.ts';
-import { startOperator } from '../../kit/operator-process.ts';
+import { type OperatorProcess, startOperator } from '../../kit/operator-process.ts';
 import { bootSimulated } from './setup.ts';
 
 const STEPS = 5;
 const RUNS = 4;
 const LIMIT_MS = 60_000;
+/** Its pod is seen on a node, running, and ended; its Job is seen closed. */
+const RECONCILES_PER_STEP = 4;
 
 test('a chain costs a Job, a pod, a closing and one status write for each step, and one more for the run', async () => {
   await using site = await bootSimulated({ name: 'budget', audit: true });
@@ -26,6 +28,7 @@ test('a chain costs a Job, a pod, a closing and one status write for each step, 
   }
   // The closing of the last Job follows the end of the run.
   await sleep(2000);
+  const reconciles = await reconcilesOf(operator);
   await operator.stop();
 
   const own = (await writes(cluster)).filter(({ client }) => client === 'signalbox');
@@ -35,6 +38,8 @@ test('a chain costs a Job, a pod, a closing and one status write for each step, 
   assert.equal(count('create', 'pods'), RUNS * STEPS);
   assert.equal(count('patch', 'jobs/status'), RUNS * STEPS);
   assert.equal(count('patch', 'workflowruns/status'), RUNS * (STEPS + 1));
+  // What a pod shows (it begins, it ends) and what is created is looked at, and so is each write that comes back.
+  assert.ok(reconciles <= RUNS * (STEPS * RECONCILES_PER_STEP + 2), `${reconciles} reconciles`);
   assert.equal(count('create', 'controllerrevisions'), 1);
   assert.deepEqual([...new Set(own.map(({ resource }) => resource))].toSorted(), [
     'controllerrevisions',
@@ -46,3 +51,9 @@ test('a chain costs a Job, a pod, a closing and one status write for each step, 
     'workflows/status',
   ]);
 });
+
+/** How often the run controller has worked. */
+async function reconcilesOf(operator: OperatorProcess): Promise<number> {
+  const success = /^signalbox_reconcile_duration_seconds_count\{controller="run",result="success"\} (\d+)$/m;
+  return Number(success.exec(await operator.metrics())?.[1]);
+}
