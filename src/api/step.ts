@@ -69,7 +69,7 @@ const scriptStep = z
   })
   .meta({
     description:
-      'Runs a script in a container: exactly one of bash, python and node. It succeeds when it exits with 0. What it writes to the file $SIGNALBOX_OUTPUT, as key=value lines or as one JSON object of at most 4 KiB, are its outputs.',
+      'Runs a script in a container: exactly one of bash, python and node. It succeeds when it exits with 0. What it writes to the file $SIGNALBOX_OUTPUT, as key=value lines or as one JSON object of at most 4 KiB, are its outputs; an output named summary is shown as what came of it.',
     ...checks(
       {
         rule: '[has(self.bash), has(self.python), has(self.node)].filter(x, x).size() == 1',

@@ -18,6 +18,12 @@ suite('a pod that has ended', () => {
       result: { outcome: 'Succeeded', reason: 'Completed', finishedAt: Date.parse(END), outputs: { a: '1' } },
     }));
 
+  test('says in a few words what came of it by an output of that name', () => {
+    const seen = observe({ phase: 'Succeeded', ...exit(0, { message: 'summary=5 nodes' }) });
+    assert.ok(seen.state === 'Ended');
+    assert.equal(seen.result.summary, '5 nodes');
+  });
+
   test('has ended as soon as its container has, also before its phase says so', () =>
     assert.equal(observe({ phase: 'Running', ...exit(0) }).state, 'Ended'));
 

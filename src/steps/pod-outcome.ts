@@ -38,6 +38,7 @@ function exited(terminated: ContainerStateTerminated, now: number): Result {
     finishedAt,
     reason: 'Completed',
     ...(Object.keys(outputs.values).length > 0 ? { outputs: outputs.values } : {}),
+    ...(typeof outputs.values['summary'] === 'string' ? { summary: outputs.values['summary'] } : {}),
   };
 }
 
