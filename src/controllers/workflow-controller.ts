@@ -54,7 +54,9 @@ export function createWorkflowController(cluster: Cluster, queue: WorkQueue, now
     workflows.store.upsert(await workflows.client.patchStatus(workflow, status));
   }
 
-  async function deleteRevisions(key: string, ownRuns: RunView[]): Promise<void> {
+  /** Looks at the runs anew: one may have been accepted since the reconcile began. */
+  async function deleteRevisions(key: string): Promise<void> {
+    const ownRuns = runs.store.byIndex('workflow', key);
     const used = new Set(ownRuns.map((run) => run.status.revision));
     // A run that has not been accepted yet may be about to use any of them.
     if (ownRuns.some((run) => run.status.phase === undefined)) return;
@@ -68,12 +70,12 @@ export function createWorkflowController(cluster: Cluster, queue: WorkQueue, now
 
   return async function reconcile(key: string): Promise<void> {
     const workflow = workflows.store.get(key);
-    const ownRuns = runs.store.byIndex('workflow', key);
     if (!workflow) {
       verdicts.delete(key);
       reportedAt.delete(key);
-      return deleteRevisions(key, ownRuns);
+      return deleteRevisions(key);
     }
+    const ownRuns = runs.store.byIndex('workflow', key);
     await report(key, workflow, ownRuns);
     const expired = expiredRuns(ownRuns, workflow.spec.retention, now());
     await Promise.all(
@@ -82,7 +84,7 @@ export function createWorkflowController(cluster: Cluster, queue: WorkQueue, now
       ),
     );
     if (expired.nextAt !== undefined) queue.addAfter(key, expired.nextAt - now());
-    await deleteRevisions(key, ownRuns);
+    await deleteRevisions(key);
   };
 }
 
