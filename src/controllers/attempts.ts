@@ -1,4 +1,5 @@
 import type { Job, JobStatus } from 'kubernetes-types/batch/v1.d.ts';
+import type { Pod } from 'kubernetes-types/core/v1.d.ts';
 import type { PodSettings } from '../api/pod-settings.ts';
 import { stepTypeOf } from '../api/step.ts';
 import type { StepStatus } from '../api/workflow-run.ts';
@@ -9,6 +10,7 @@ import { jobOf, MANAGED_BY, podOf } from '../steps/job.ts';
 import { type Images, stepTypes } from '../steps/index.ts';
 import type { Cluster } from './cluster.ts';
 import { type Existence, existedSince } from './history.ts';
+import { settled } from './settled.ts';
 import { type JobView, type PodView, type RunView, STOP_DEADLINE_SECONDS } from './views.ts';
 
 type Start = Extract<Effect, { type: 'Start' }>;
@@ -90,22 +92,28 @@ export function createAttempts(cluster: Cluster, images: Images, now: () => numb
 
   /** The Job of the attempt; made unless it is there, or was there and somebody deleted it. */
   async function ensureJob(run: RunView, effect: Start, podDefaults: PodSettings): Promise<Job> {
-    const { namespace } = run;
-    const name = { namespace, name: effect.job };
-    if (!memoryOf(run).fresh.has(effect.job)) {
-      const found = await unlessNotFound(jobs.client.get(name));
-      if (!found) refuseRepeat('Job', await jobExistence(run, effect));
-    }
+    const object = (await findJob(run, effect)) ?? (await makeJob(run, effect, podDefaults));
+    refuseForeign('Job', effect.job, run.uid, object.metadata?.ownerReferences);
+    refuseUnmanaged(object);
+    jobs.store.upsert(object);
+    return object;
+  }
+
+  /** What is found is not made again: somebody may delete it in that very moment. */
+  async function findJob(run: RunView, effect: Start): Promise<Job | undefined> {
+    if (memoryOf(run).fresh.has(effect.job)) return undefined;
+    const found = await unlessNotFound(jobs.client.get({ namespace: run.namespace, name: effect.job }));
+    if (!found) refuseRepeat('Job', await jobExistence(run, effect));
+    return found;
+  }
+
+  async function makeJob(run: RunView, effect: Start, podDefaults: PodSettings): Promise<Job> {
     const program = stepTypes[stepTypeOf(effect.spec)].program(effect.spec, images);
     const wanted = jobOf(
       { ...run, workflow: run.spec.workflowRef.name },
       { name: effect.job, step: effect.spec, attempt: effect.attempt, program, podDefaults },
     );
-    const { object } = await jobs.client.ensure(wanted);
-    refuseForeign('Job', effect.job, run.uid, object.metadata?.ownerReferences);
-    refuseUnmanaged(object);
-    jobs.store.upsert(object);
-    return object;
+    return (await jobs.client.ensure(wanted)).object;
   }
 
   async function jobExistence(run: RunView, effect: Start): Promise<Existence> {
@@ -115,17 +123,19 @@ export function createAttempts(cluster: Cluster, images: Images, now: () => numb
   }
 
   async function ensurePod(run: RunView, job: Job): Promise<void> {
-    const name = { namespace: run.namespace, name: job.metadata?.name ?? '' };
-    if (!memoryOf(run).fresh.has(name.name)) {
-      const found = await unlessNotFound(pods.client.get(name));
-      if (!found) {
-        refuseRepeat('pod', await existedSince(pods.client, name, job.metadata?.resourceVersion ?? ''));
-      }
-    }
-    const { object } = await pods.client.ensure(podOf(job));
-    refuseForeign('pod', name.name, job.metadata?.uid ?? '', object.metadata?.ownerReferences);
-    memoryOf(run).fresh.delete(name.name);
+    const { name = '', uid = '' } = job.metadata ?? {};
+    const object = (await findPod(run, job)) ?? (await pods.client.ensure(podOf(job))).object;
+    refuseForeign('pod', name, uid, object.metadata?.ownerReferences);
+    memoryOf(run).fresh.delete(name);
     pods.store.upsert(object);
+  }
+
+  async function findPod(run: RunView, { metadata }: Job): Promise<Pod | undefined> {
+    const name = { namespace: run.namespace, name: metadata?.name ?? '' };
+    if (memoryOf(run).fresh.has(name.name)) return undefined;
+    const found = await unlessNotFound(pods.client.get(name));
+    if (!found) refuseRepeat('pod', await existedSince(pods.client, name, metadata?.resourceVersion ?? ''));
+    return found;
   }
 
   async function stopPod(pod: PodView | undefined): Promise<void> {
@@ -173,7 +183,7 @@ export function createAttempts(cluster: Cluster, images: Images, now: () => numb
 
     async close(run) {
       const ended = jobs.store.byIndex('run', run.uid).filter((job) => job.open && hasEnded(job, run));
-      await Promise.all(ended.map(closeJob));
+      await settled(ended.map(closeJob));
     },
 
     forget: (runUid) => void memories.delete(runUid),
