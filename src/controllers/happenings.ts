@@ -14,9 +14,18 @@ export function happenings(run: RunView, before: WorkflowRunStatus, after: Workf
   if (after.finishedAt && after.phase !== 'Succeeded') {
     notes.push({ reason: after.reason ?? after.phase ?? 'Failed', note: after.message ?? 'The run failed.' });
   }
-  const { namespace, name, uid } = run;
+  return notes.map((note) => warning(run, note.reason, note.note));
+}
+
+/** A run can not be worked on for now; it is tried again. */
+export function reconcileFailure(run: RunView, error: unknown): Happening {
+  const why = error instanceof Error ? error.message : String(error);
+  return warning(run, 'ReconcileFailed', `The run can not go on, and is tried again: ${why}`);
+}
+
+function warning({ namespace, name, uid }: RunView, reason: string, note: string): Happening {
   const regarding = { apiVersion: API_VERSION, kind: 'WorkflowRun', namespace, name, uid };
-  return notes.map((note) => ({ regarding, type: 'Warning', ...note }));
+  return { regarding, type: 'Warning', reason, note };
 }
 
 function isTrouble(step: StepStatus, before: StepStatus | undefined): boolean {
