@@ -5,13 +5,13 @@ import { decide } from '../engine/decide.ts';
 import type { Decision, Effect, RunContext } from '../engine/model.ts';
 import { resolveParams } from '../engine/params.ts';
 import type { EventRecorder } from '../kube/events.ts';
-import { isNotFound } from '../kube/errors.ts';
+import { isConflict, isNotFound } from '../kube/errors.ts';
 import { keyOf } from '../kube/store.ts';
 import type { WorkQueue } from '../kube/work-queue.ts';
 import { stepTypes } from '../steps/index.ts';
 import type { Attempts } from './attempts.ts';
 import { type Cluster, workflowKey } from './cluster.ts';
-import { happenings } from './happenings.ts';
+import { happenings, reconcileFailure } from './happenings.ts';
 import type { Revision, Revisions } from './revisions.ts';
 import { settled } from './settled.ts';
 import { type PodView, type RunView, type WorkflowView, workflowView } from './views.ts';
@@ -51,10 +51,20 @@ export function createRunController(options: RunControllerOptions) {
   return async function reconcile(key: string): Promise<void> {
     const run = runs.store.get(key);
     if (!run || run.deleting) return;
+    try {
+      await work(key, run);
+    } catch (error) {
+      // Somebody else wrote the run meanwhile: what they wrote is on its way, and decided on next.
+      if (!isConflict(error)) events.record(reconcileFailure(run, error));
+      throw error;
+    }
+  };
+
+  async function work(key: string, run: RunView): Promise<void> {
     if (run.status.finishedAt) return finish(run);
     if (run.status.phase) return advance(key, run);
     return accept(key, run);
-  };
+  }
 
   async function accept(key: string, run: RunView): Promise<void> {
     const workflow = await findWorkflow(run);
