@@ -35,13 +35,14 @@ async function main(): Promise<void> {
   }
 
   const metrics = createMetrics();
-  const transport = createTransport(await loadConnection(), {
-    userAgent: 'signalbox',
-    onFinished: metrics.onRequest,
-  });
+  const connection = await loadConnection();
+  const options = { userAgent: 'signalbox', onFinished: metrics.onRequest };
+  const transport = createTransport(connection, options);
+  // A renewal must not stand in line behind the starts of a thousand steps.
+  const leaseTransport = createTransport(connection, { ...options, connections: 1 });
   await assertSupported(transport);
-  await operate(config, { log, metrics, transport, stop });
-  await transport.close();
+  await operate(config, { log, metrics, transport, leaseTransport, stop });
+  await Promise.all([transport.close(), leaseTransport.close()]);
   log.info('stopped');
 }
 
@@ -49,13 +50,15 @@ interface Surroundings {
   log: Logger;
   metrics: Metrics;
   transport: Transport;
+  leaseTransport: Transport;
   stop: AbortController;
 }
 
 /** Watches from the start, so that a replica that takes over knows everything; works only while it holds the lease. */
-async function operate(config: Config, { log, metrics, transport, stop }: Surroundings): Promise<void> {
+async function operate(config: Config, surroundings: Surroundings): Promise<void> {
+  const { log, metrics, transport, leaseTransport, stop } = surroundings;
   const elector = createElector({
-    client: resourceClient(transport, LEASES),
+    client: resourceClient(leaseTransport, LEASES),
     namespace: config['lease-namespace'],
     name: config['lease-name'],
     identity: config.identity,

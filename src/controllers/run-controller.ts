@@ -174,10 +174,10 @@ export function createRunController(options: RunControllerOptions) {
     return { ...status, steps };
   }
 
-  /** A run may arrive before the workflow that was created just before it. */
+  /** A run may arrive before the workflow that was created, or taken out of Draft, just before it. */
   async function findWorkflow(run: RunView): Promise<WorkflowView | undefined> {
     const known = workflows.store.get(workflowKey(run));
-    if (known) return known;
+    if (known && known.spec.state !== 'Draft') return known;
     try {
       return workflowView(
         await workflows.client.get({ namespace: run.namespace, name: run.spec.workflowRef.name }),

@@ -15,6 +15,9 @@ import type { RunView, WorkflowView } from './views.ts';
 /** A workflow whose runs come and go is reported on at most this often. */
 const REPORT_EVERY_MS = 1000;
 
+/** Whoever lowers a retention lets go of thousands of runs, and must not keep others waiting for that. */
+const DELETES_AT_ONCE = 16;
+
 /** Longest message of a condition. */
 const MESSAGE_LENGTH = 4096;
 
@@ -78,11 +81,11 @@ export function createWorkflowController(cluster: Cluster, queue: WorkQueue, now
     const ownRuns = runs.store.byIndex('workflow', key);
     await report(key, workflow, ownRuns);
     const expired = expiredRuns(ownRuns, workflow.spec.retention, now());
+    const batch = expired.runs.slice(0, DELETES_AT_ONCE);
     await Promise.all(
-      expired.runs.map((run) =>
-        deleted(runs.client.delete(run, { uid: run.uid, propagationPolicy: 'Background' })),
-      ),
+      batch.map((run) => deleted(runs.client.delete(run, { uid: run.uid, propagationPolicy: 'Background' }))),
     );
+    if (batch.length < expired.runs.length) queue.add(key);
     if (expired.nextAt !== undefined) queue.addAfter(key, expired.nextAt - now());
     await deleteRevisions(key);
   };

@@ -63,7 +63,8 @@ function apiError(name: RequestName, { status, headers, body }: Incoming): ApiEr
 function statusOf(body: string): Status {
   try {
     const parsed: unknown = JSON.parse(body);
-    if (typeof parsed === 'object' && parsed !== null && 'reason' in parsed) return parsed as Status;
+    if (typeof parsed === 'object' && parsed !== null && 'kind' in parsed && parsed.kind === 'Status')
+      return parsed as Status;
   } catch {
     // Not JSON: the text itself is the message.
   }

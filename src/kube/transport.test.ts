@@ -93,6 +93,19 @@ test('an answer that is not from an API server keeps its text', async () => {
   await assert.rejects(opened.transport.request(get), /Unknown: <h1>Blocked/);
 });
 
+test('a webhook that refuses without a reason is told in its own words', async () => {
+  const denial = {
+    kind: 'Status',
+    apiVersion: 'v1',
+    status: 'Failure',
+    message: 'denied by policy',
+    code: 400,
+  };
+  await using server = await startFakeServer((_, response) => reply(response, 400, denial));
+  await using opened = open(server.connection);
+  await assert.rejects(opened.transport.request(get), /denied by policy$/);
+});
+
 test('429 is repeated after Retry-After, also for a create, because it was not carried out', async () => {
   await using server = await startFakeServer((_, response, count) =>
     count < 3

@@ -44,6 +44,12 @@ suite('a pod that has ended', () => {
       /hello/,
     ],
     [
+      'a lost container',
+      { phase: 'Failed', ...exit(137, { reason: 'ContainerStatusUnknown' }) },
+      'ContainerStatusUnknown',
+      /lost sight/,
+    ],
+    [
       'the deadline',
       { phase: 'Failed', reason: 'DeadlineExceeded', ...exit(143) },
       'DeadlineExceeded',

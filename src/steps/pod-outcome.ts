@@ -59,6 +59,12 @@ function exitReason({ exitCode, reason, message }: ContainerStateTerminated): {
         reason: 'StartError',
         message: `The container could not be started: ${message ?? 'no reason given'}`,
       };
+    case 'ContainerStatusUnknown':
+      return {
+        reason,
+        message:
+          'The node lost sight of the container, as when it is restarted or the pod is evicted; the script may have run.',
+      };
     default:
       return { reason: 'ExitCode', message: exitMessage(exitCode) };
   }
