@@ -13,6 +13,8 @@ const account = 'system:serviceaccount:system:signalbox';
 let cluster: Cluster;
 
 before(async () => {
+  // What an interrupted test left behind does not count.
+  await down('chart-test');
   cluster = await up({ name: 'chart-test', controlPlane: true }, reportTo(process.stderr));
   await helm('install', 'signalbox', chart, '--create-namespace');
 });

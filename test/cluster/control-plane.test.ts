@@ -27,6 +27,8 @@ async function kubectl(name: string, args: readonly string[], input = ''): Promi
 }
 
 before(async () => {
+  // What an interrupted test left behind does not count.
+  await Promise.all([down(bare.name), down(simulated.name)]);
   // All at once, one of them twice: clusters must not get into each other's way.
   const started = await Promise.all([up(bare), up(simulated), up(bare)]);
   for (const cluster of started) clusters.set(cluster.name, cluster);

@@ -20,6 +20,8 @@ const other = { name: 'test-beside' };
 let cluster: Cluster;
 
 before(async () => {
+  // What an interrupted test left behind does not count.
+  await Promise.all([down(options.name), down(other.name)]);
   await buildBases();
   [cluster] = await Promise.all([up(options), up(other)]);
   await load(cluster, baseImages.debian);

@@ -36,6 +36,8 @@ const run = (spec: string) =>
   `{apiVersion: signalbox.dev/v1alpha1, kind: WorkflowRun, metadata: {name: first}, spec: ${spec}}`;
 
 before(async () => {
+  // What an interrupted test left behind does not count.
+  await down(CLUSTER);
   const cluster = await up({ name: CLUSTER, controlPlane: true });
   kubectl = kubectlOf(cluster.kubectl, cluster.kubeconfig);
   await done(['apply', '--server-side', '-f', crds]);

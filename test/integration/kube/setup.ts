@@ -28,6 +28,8 @@ export interface Bench extends AsyncDisposable {
 
 /** Boots a control plane that is this test file's own. */
 export async function bench(name: string): Promise<Bench> {
+  // What an interrupted test left behind does not count.
+  await down(name);
   const cluster = await up({ name, controlPlane: true });
   const connection = await loadConnection({ kubeconfig: cluster.kubeconfig });
   const transport = createTransport(connection, { userAgent: 'kube-test/1' });
