@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
@@ -7,6 +9,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Job } from 'kubernetes-types/batch/v1.d.ts';
 import type { ConfigMap, ServiceAccount } from 'kubernetes-types/core/v1.d.ts';
 import type { Event } from 'kubernetes-types/events/v1.d.ts';
+import type { FlowSchema, PriorityLevelConfiguration } from 'kubernetes-types/flowcontrol/v1.d.ts';
+import { type Clock, systemClock } from '../../../src/kube/clock.ts';
 import { loadConnection } from '../../../src/kube/config.ts';
 import { isAlreadyExists, isConflict, isForbidden, isInvalid, isNotFound } from '../../../src/kube/errors.ts';
 import { createEventRecorder, EVENTS } from '../../../src/kube/events.ts';
@@ -23,6 +27,15 @@ before(async () => {
   real = await bench('kube-client');
 });
 after(() => real[Symbol.asyncDispose]());
+
+const SELF_SUBJECT_REVIEWS = '/apis/authentication.k8s.io/v1/selfsubjectreviews';
+const flowControl = (kind: string, plural: string): ResourceType => ({
+  group: 'flowcontrol.apiserver.k8s.io',
+  version: 'v1',
+  kind,
+  plural,
+  namespaced: false,
+});
 
 /** A Job that the built-in controller leaves alone. */
 const job = (namespace: string, name: string): Job => ({
@@ -127,7 +140,7 @@ async function whoAmI(transport: Transport): Promise<{ username: string; uid: st
     verb: 'create',
     resource: 'selfsubjectreviews',
     method: 'POST',
-    path: '/apis/authentication.k8s.io/v1/selfsubjectreviews',
+    path: SELF_SUBJECT_REVIEWS,
     body: { apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' },
     idempotent: true,
   })) as { status: { userInfo: { username: string; uid: string } } };
@@ -182,6 +195,100 @@ async function withTokenFile(folder: string, tokenFile: string) {
 function base64(pem: Buffer | string | undefined): string {
   return Buffer.from(pem ?? '').toString('base64');
 }
+
+/** From when this returns, the calls of that user have a priority level of their own, without a seat. */
+async function takeSeats(user: string) {
+  const levels = resourceClient<PriorityLevelConfiguration>(
+    real.transport,
+    flowControl('PriorityLevelConfiguration', 'prioritylevelconfigurations'),
+  );
+  const schemas = resourceClient<FlowSchema>(real.transport, flowControl('FlowSchema', 'flowschemas'));
+  const noSeats = { nominalConcurrencyShares: 0, lendablePercent: 0, borrowingLimitPercent: 0 };
+  await levels.create({
+    metadata: { name: user },
+    spec: { type: 'Limited', limited: { ...noSeats, limitResponse: { type: 'Reject' } } },
+  });
+  const everything = { verbs: ['*'], apiGroups: ['*'], resources: ['*'], clusterScope: true };
+  await schemas.create({
+    metadata: { name: user },
+    spec: {
+      priorityLevelConfiguration: { name: user },
+      matchingPrecedence: 2, // the first that is free: 1 is that of the built-in exemptions
+      rules: [{ subjects: [{ kind: 'User', user: { name: user } }], resourceRules: [everything] }],
+    },
+  });
+  await until('the flow schema is in force', async () => {
+    const { status } = await schemas.get({ name: user });
+    return status?.conditions?.some(({ type, status }) => type === 'Dangling' && status === 'False') ?? false;
+  });
+  return { giveBack: () => schemas.delete({ name: user }) };
+}
+
+/**
+ * A level without seats still serves one call when it serves no other, so this is that one: the server
+ * waits for a body that does not come. It asks for the body only once it has begun to serve the call.
+ */
+async function occupy(user: string) {
+  const { server, ca, cert, key } = real.connection;
+  const call = request(new URL(SELF_SUBJECT_REVIEWS, server), {
+    method: 'POST',
+    headers: {
+      'impersonate-user': user,
+      'content-type': 'application/json',
+      'content-length': 2,
+      expect: '100-continue',
+    },
+    ca,
+    cert,
+    key,
+  });
+  call.flushHeaders();
+  await once(call, 'continue', { signal: AbortSignal.timeout(20_000) });
+  call.on('error', () => {}); // what the test's end does to it
+  return { end: () => call.destroy() };
+}
+
+test('a call that is turned away with 429 waits as long as the server asks, and then ends well', async (t) => {
+  const user = 'throttled';
+  const codes: string[] = [];
+  const timers: number[] = [];
+  const clock: Clock = {
+    ...systemClock,
+    after(ms, callback) {
+      timers.push(ms);
+      return systemClock.after(ms, callback);
+    },
+  };
+  const limitOfTry = 30_000;
+  const transport = createTransport(
+    { ...real.connection, impersonate: user },
+    {
+      userAgent: 'kube-test/1',
+      clock,
+      timeoutMs: limitOfTry,
+      onFinished: ({ code }) => codes.push(code),
+    },
+  );
+  t.after(() => transport.close());
+  const seats = await takeSeats(user);
+  const occupant = await occupy(user);
+  t.after(occupant.end);
+  const mend = async () => {
+    await until('the call is turned away', () => codes.includes('429'));
+    await seats.giveBack();
+  };
+  const [{ username }] = await Promise.all([whoAmI(transport), mend()]);
+  assert.equal(username, user);
+  assert.equal(codes.at(-1), '201');
+  assert.deepEqual(new Set(codes), new Set(['429', '201']));
+  // The header says whole seconds, at least one; without it the first wait would be a tenth of that.
+  const waits = timers.filter((ms) => ms !== limitOfTry);
+  assert.equal(waits.length, codes.length - 1);
+  assert.ok(
+    waits.every((ms) => ms >= 1000 && ms % 1000 === 0),
+    `waited ${waits.join()} ms`,
+  );
+});
 
 test('events show in kubectl describe, repeated ones with their count', async () => {
   const namespace = await real.namespace('events');
