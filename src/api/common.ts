@@ -59,6 +59,14 @@ export const objectName = (what: string) =>
     .regex(/^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$/)
     .meta({ description: `Name of the ${what}, in the same namespace.` });
 
+/** One key of a Secret. */
+export const secretKey = z
+  .strictObject({
+    name: objectName('Secret'),
+    key: z.string().min(1).max(253).meta({ description: 'Key in the Secret.' }),
+  })
+  .meta({ description: 'One key of a Secret in the namespace of the run.' });
+
 /** The longest duration, a year: longer ones are typing errors, and some would overflow where they are used. */
 const LONGEST = '8760h';
 

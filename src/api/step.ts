@@ -1,130 +1,24 @@
 import * as z from 'zod';
-import { checks, duration, expression, name, objectName } from './common.ts';
+import { checks, duration, expression, name, parseDuration } from './common.ts';
 import { podSettings } from './pod-settings.ts';
+import { conditionStep } from './condition-step.ts';
+import { forEach } from './for-each.ts';
+import { retry } from './retry.ts';
+import { scriptStep } from './script-step.ts';
+import { workflowStep } from './workflow-step.ts';
 
-const source = (language: string, command: string) =>
-  z
-    .string()
-    .min(1)
-    .max(65_536)
-    .optional()
-    .meta({
-      description: `Source in ${language}, run with ${command}. It is taken literally: values reach it through env.`,
-    });
-
-const variable = z.string().min(1).max(128);
-
-const secretKey = z
-  .strictObject({
-    name: objectName('Secret'),
-    key: z.string().min(1).max(253).meta({ description: 'Key in the Secret.' }),
-  })
-  .meta({ description: 'One key of a Secret in the namespace of the run.' });
-
-const variableName = "k.matches('^[A-Za-z_][A-Za-z0-9_]{0,127}$') && !k.startsWith('SIGNALBOX_')";
-const variableNames = checks({
-  rule: `self.all(k, ${variableName})`,
-  message:
-    "can not be the name of a variable: use at most 128 letters, digits and '_', not starting with a digit or with SIGNALBOX_",
-  culprit: `self.filter(k, !(${variableName}))[0]`,
-});
-
-/** Runs a program in a container. */
-const scriptStep = z
-  .strictObject({
-    bash: source('Bash', 'bash -eo pipefail -c'),
-    python: source('Python 3', 'python3 -c'),
-    node: source('JavaScript', 'node -e'),
-    image: z
-      .string()
-      .max(512)
-      .optional()
-      .meta({
-        description:
-          'Image to run in, with the interpreter on its PATH. Default: the script image of the operator.',
-        ...checks({
-          rule: "self.matches('^[^ ]+$')",
-          message: 'must be an image reference such as registry.example.com/tools:1.2',
-          culprit: 'self',
-        }),
-      }),
-    env: z
-      .record(variable, z.string().max(4096))
-      .optional()
-      .meta({
-        description:
-          'Environment variables. ${{ expression }} in a value is replaced by what the expression gives, for example ${{ params.region }} or ${{ steps.build.outputs.version }}.',
-        maxProperties: 64,
-        ...variableNames,
-      }),
-    secrets: z
-      .record(variable, secretKey)
-      .optional()
-      .meta({
-        description:
-          'Environment variables whose values come from Secrets. The kubelet reads the Secrets, the operator never does.',
-        maxProperties: 64,
-        ...variableNames,
-      }),
-  })
-  .meta({
-    description:
-      'Runs a script in a container: exactly one of bash, python and node. It succeeds when it exits with 0. What it writes to the file $SIGNALBOX_OUTPUT, as key=value lines or as one JSON object of at most 4 KiB, are its outputs; an output named summary is shown as what came of it.',
-    ...checks(
-      {
-        rule: '[has(self.bash), has(self.python), has(self.node)].filter(x, x).size() == 1',
-        message: 'exactly one of bash, python and node must be set: it is the source that runs',
-      },
-      {
-        rule: '!has(self.env) || !has(self.secrets) || self.env.all(k, !(k in self.secrets))',
-        message: 'is both in env and in secrets: remove one of the two',
-        culprit: 'self.env.filter(k, k in self.secrets)[0]',
-      },
-    ),
-  });
-export type ScriptStep = z.infer<typeof scriptStep>;
-
-const backoff = z
-  .strictObject({
-    initial: duration('Wait before the second attempt. Default 10s.', '0s').optional(),
-    factor: z
-      .int()
-      .min(1)
-      .max(10)
-      .optional()
-      .meta({ description: 'What each further wait is multiplied by. Default 2.' }),
-    max: duration('Longest wait. Default 5m.').optional(),
-  })
-  .meta({
-    description: 'How long to wait between attempts: each wait is longer than the one before.',
-    ...checks({
-      rule: "!has(self.initial) || !has(self.max) || [self.initial, self.max].exists(d, !d.matches('^([0-9]+(ms|s|m|h))+$')) || duration(self.initial) <= duration(self.max)",
-      message: 'initial must not be longer than max',
-      fieldPath: '.initial',
-    }),
-  });
-
-const retry = z
-  .strictObject({
-    limit: z
-      .int()
-      .min(0)
-      .max(20)
-      .meta({ description: 'How many further attempts may follow a failed first one.' }),
-    backoff: backoff.optional(),
-  })
-  .meta({
-    description: 'Tries the step again when it fails, each attempt as a new Job. Default: one attempt.',
-  });
-export type Retry = z.infer<typeof retry>;
-
-const task = { name: name('step'), script: scriptStep.optional() };
+const task = {
+  name: name('step'),
+  script: scriptStep.optional(),
+  workflow: workflowStep.optional(),
+  forEach: forEach.optional(),
+};
 
 const conduct = {
   when: expression(
     'Runs the step only if this is true; otherwise the step is Skipped, and those after it go on as if it had succeeded. It sees params, trigger, run, workflow, and the phase, outputs and summary of earlier steps, for example int(steps.count.outputs.nodes) > 3. Default: true.',
   ).optional(),
-  timeout: duration('How long one attempt may run before it is stopped and fails. Default 1h.').optional(),
+  timeout: duration('How long one attempt may run before it is stopped and fails. Default: 1h for a script, no limit for a workflow.').optional(),
   retry: retry.optional(),
   continueOnError: z.boolean().optional().meta({
     description:
@@ -135,17 +29,28 @@ const conduct = {
   }),
 };
 
-/** Of a step that names no `timeout`. */
-export const DEFAULT_TIMEOUT = '1h';
-
 /** The members of a step of which exactly one is set: what the step does. */
-export const STEP_TYPES = ['script'] as const;
+export const STEP_TYPES = ['script', 'condition', 'workflow'] as const;
 export type StepTypeName = (typeof STEP_TYPES)[number];
 
-const exactlyOneType = {
-  rule: `[${STEP_TYPES.map((type) => `has(self.${type})`).join(', ')}].filter(x, x).size() == 1`,
-  message: `must set exactly one of these, to say what the step does: ${STEP_TYPES.join(', ')}`,
+/** How long one attempt may take of a step that names no `timeout`; a run has limits of its own. */
+const DEFAULT_TIMEOUTS: Partial<Record<StepTypeName, string>> = { script: '1h' };
+
+/** Those of `finally`, whose steps run one after the other in any case. */
+const FINALLY_TYPES = STEP_TYPES.filter((type) => type !== 'condition');
+
+const exactlyOneOf = (types: readonly StepTypeName[]) => ({
+  rule: `[${types.map((type) => `has(self.${type})`).join(', ')}].filter(x, x).size() == 1`,
+  message: `must set exactly one of these, to say what the step does: ${types.join(', ')}`,
   culprit: 'self.name',
+});
+
+const notForEach = {
+  rule: '!has(self.condition) || !has(self.forEach)',
+  message:
+    'is a condition, which can not have forEach: a branch is taken once. Put forEach on the steps in it',
+  culprit: 'self.name',
+  fieldPath: '.forEach',
 };
 
 const notItself = {
@@ -159,6 +64,7 @@ const notItself = {
 export const step = z
   .strictObject({
     ...task,
+    condition: conditionStep.optional(),
     dependsOn: z
       .array(z.string().max(63).meta({ description: 'Name of a step.' }))
       .max(256)
@@ -174,16 +80,26 @@ export const step = z
     }),
     ...conduct,
   })
-  .meta({ description: 'A step of the pipeline.', ...checks(exactlyOneType, notItself) });
+  .meta({
+    description: 'A step of the pipeline.',
+    ...checks(exactlyOneOf(STEP_TYPES), notForEach, notItself),
+  });
 export type Step = z.infer<typeof step>;
 
 /** A step that runs at the end of every run. */
 export const finallyStep = z
   .strictObject({ ...task, ...conduct })
-  .meta({ description: 'A step that runs at the end of every run.', ...checks(exactlyOneType) });
+  .meta({ description: 'A step that runs at the end of every run.', ...checks(exactlyOneOf(FINALLY_TYPES)) });
 export type FinallyStep = z.infer<typeof finallyStep>;
 
 /** What a step does: the one of its members that says so. The schema makes sure that there is exactly one. */
 export function stepTypeOf(step: Step | FinallyStep): StepTypeName {
-  return STEP_TYPES.find((type) => step[type] !== undefined) ?? STEP_TYPES[0];
+  const members: Partial<Record<StepTypeName, unknown>> = step;
+  return STEP_TYPES.find((type) => members[type] !== undefined) ?? STEP_TYPES[0];
+}
+
+/** How long one attempt of a step may take, in milliseconds; infinite when nothing limits it. */
+export function timeoutOf(step: Step | FinallyStep): number {
+  const timeout = step.timeout ?? DEFAULT_TIMEOUTS[stepTypeOf(step)];
+  return timeout === undefined ? Number.POSITIVE_INFINITY : parseDuration(timeout);
 }

@@ -1,14 +1,51 @@
 import * as z from 'zod';
 import { checks, conditions, objectName, scalar, time } from './common.ts';
+import { CONCURRENCY_POLICIES } from './concurrency.ts';
 import { STEP_TYPES } from './step.ts';
 
 /** The phases of a run. */
-const RUN_PHASES = ['Pending', 'Running', 'Succeeded', 'Failed', 'TimedOut'] as const;
+const RUN_PHASES = ['Pending', 'Queued', 'Running', 'Succeeded', 'Failed', 'Cancelled', 'TimedOut'] as const;
 export type RunPhase = (typeof RUN_PHASES)[number];
 
 /** The phases of a step. */
-const STEP_PHASES = ['Pending', 'Running', 'Succeeded', 'Failed', 'Skipped'] as const;
+const STEP_PHASES = ['Pending', 'Running', 'Succeeded', 'Failed', 'Cancelled', 'Skipped'] as const;
 export type StepPhase = (typeof STEP_PHASES)[number];
+
+const git = z
+  .strictObject({
+    repository: z.string().max(1024).optional().meta({ description: 'Address or name of the repository.' }),
+    branch: z.string().max(255).optional().meta({ description: 'Branch that was pushed to.' }),
+    commit: z.string().max(64).optional().meta({ description: 'Hash of the commit.' }),
+    message: z.string().max(1024).optional().meta({ description: 'Message of the commit.' }),
+    author: z.string().max(255).optional().meta({ description: 'Who wrote the commit.' }),
+  })
+  .meta({ description: 'The commit that the run is about.' });
+
+const trigger = z
+  .strictObject({
+    type: z.enum(['Manual', 'GitPush', 'Workflow']).default('Manual').meta({
+      description:
+        'The kind of start. Manual: a person. GitPush: a commit was pushed. Workflow: a step of another run. Default Manual.',
+    }),
+    name: z.string().max(253).optional().meta({
+      description: 'Which one of its kind: for type Workflow the run that started this one.',
+    }),
+    by: z.string().max(255).optional().meta({ description: 'Who started the run.' }),
+    step: z
+      .string()
+      .max(128)
+      .optional()
+      .meta({ description: 'For type Workflow: the step that started it.' }),
+    depth: z
+      .int()
+      .min(0)
+      .max(8)
+      .optional()
+      .meta({ description: 'For type Workflow: how many runs are above this one.' }),
+    git: git.optional(),
+  })
+  .meta({ description: 'What started the run. Default: a person, type Manual.' });
+export type WorkflowRunTrigger = z.infer<typeof trigger>;
 
 /** What a WorkflowRun asks for; it never changes. */
 export const workflowRunSpec = z
@@ -20,15 +57,7 @@ export const workflowRunSpec = z
       description: 'Values for the parameters of the workflow, by name. Default: those of the workflow.',
       maxProperties: 64,
     }),
-    trigger: z
-      .strictObject({
-        type: z
-          .enum(['Manual'])
-          .default('Manual')
-          .meta({ description: 'The kind of start. Default Manual.' }),
-      })
-      .default({ type: 'Manual' })
-      .meta({ description: 'What started the run. Default: a person, type Manual.' }),
+    trigger: trigger.default({ type: 'Manual' }),
   })
   .meta({
     description: 'What to run, and with which values. It can not be changed once created.',
@@ -49,9 +78,17 @@ const job = z
   })
   .meta({ description: 'The Job that runs the attempt.' });
 
+const child = z
+  .strictObject({
+    name: z.string().max(253).meta({ description: 'Name of the WorkflowRun.' }),
+    uid: z.string().max(64).optional().meta({ description: 'UID of the WorkflowRun.' }),
+  })
+  .meta({ description: 'The run that the attempt started, of a step of type workflow.' });
+
 const attempt = z
   .strictObject({
     job: job.optional(),
+    run: child.optional(),
     startedAt: time('When the attempt started.'),
     finishedAt: time('When the attempt ended.'),
     reason: reason.meta({ description: 'Why it failed, as one word for machines.' }),
@@ -61,7 +98,9 @@ const attempt = z
 
 const stepStatus = z
   .strictObject({
-    name: z.string().max(63).meta({ description: 'Name of the step.' }),
+    name: z.string().max(128).meta({
+      description: 'Name of the step. An instance of a step with forEach follows its step, as plan[us].',
+    }),
     type: z.enum(STEP_TYPES).meta({ description: 'What the step does.' }),
     phase: z.enum(STEP_PHASES).meta({ description: 'Where the step stands.' }),
     reason: reason.optional(),
@@ -77,6 +116,7 @@ const stepStatus = z
     retryAt: time('When the next attempt starts, while the step waits for it.').optional(),
     attempts: z.array(attempt).max(32).optional().meta({ description: 'Earlier attempts.' }),
     job: job.optional(),
+    run: child.optional(),
     summary: z.string().max(256).optional().meta({ description: 'What came of it, in a few words.' }),
     outputs: z
       .record(z.string().max(128), z.unknown())
@@ -85,6 +125,43 @@ const stepStatus = z
   })
   .meta({ description: 'Where one step stands.' });
 export type StepStatus = z.infer<typeof stepStatus>;
+
+const cancellation = z
+  .strictObject({
+    requestedAt: time('When it was asked for.'),
+    reason: z.enum(['Cancelled', 'Replaced']).meta({
+      description: 'Cancelled: somebody asked for it. Replaced: a newer run took its place.',
+    }),
+    message: message.meta({ description: 'Who asked for it, as a sentence for people.' }),
+    terminatedAt: time('When it was asked for again: the run ended at once, without finally.').optional(),
+  })
+  .meta({ description: 'Why and since when the run is being ended before its time.' });
+export type Cancellation = z.infer<typeof cancellation>;
+
+const queue = z
+  .strictObject({
+    key: z
+      .string()
+      .max(512)
+      .meta({ description: 'What runs that must not run side by side have in common.' }),
+    policy: z
+      .enum(CONCURRENCY_POLICIES)
+      .meta({ description: 'What happens when another run has the same key.' }),
+    since: time('Since when the run waits.').optional(),
+    blockedBy: z
+      .strictObject({
+        kind: z.enum(['Run', 'WorkflowLimit', 'NamespaceLimit', 'ClusterLimit']).meta({
+          description: 'What the run waits for: another run, or for one of so many active ones to end.',
+        }),
+        run: z.string().max(253).optional().meta({ description: 'The run directly before this one.' }),
+        since: time('Since when that run is active or waits.').optional(),
+        limit: z.int().optional().meta({ description: 'How many runs may be active.' }),
+      })
+      .optional()
+      .meta({ description: 'What keeps the run from starting.' }),
+  })
+  .meta({ description: 'How the run relates to others that must not run beside it.' });
+export type QueueStatus = z.infer<typeof queue>;
 
 /** What Signalbox reports about a WorkflowRun. */
 export const workflowRunStatus = z
@@ -111,6 +188,26 @@ export const workflowRunStatus = z
       .meta({ description: 'Steps that have ended, out of all, for example 3/5.' }),
     currentStep: z.string().max(128).optional().meta({ description: 'The steps that are running.' }),
     timedOutAt: time('When the run exceeded its timeout.').optional(),
+    cancellation: cancellation.optional(),
+    queue: queue.optional(),
+    round: z.int().min(1).optional().meta({
+      description: 'How often the finished run was continued with signalbox.dev/retry.',
+    }),
+    resumedAt: time('When the run was continued last. Its timeout counts from here.').optional(),
+    handled: z.string().max(256).optional().meta({
+      description: 'The annotation that has been acted on and is about to be removed, as name=value.',
+    }),
+    outputs: z
+      .record(z.string().max(63), z.unknown())
+      .optional()
+      .meta({
+        description: 'What the run gives to those who started it, as spec.outputs of its workflow has it.',
+      }),
+    notifications: z
+      .array(stepStatus)
+      .max(16)
+      .optional()
+      .meta({ description: 'What became of the notifications.', 'x-kubernetes-list-type': 'atomic' }),
     conditions: conditions.optional(),
     steps: z
       .array(stepStatus)

@@ -1,5 +1,6 @@
 import * as z from 'zod';
-import { byName, checks, conditions, duration, scalar, time } from './common.ts';
+import { byName, checks, conditions, duration, expression, scalar, time } from './common.ts';
+import { concurrency } from './concurrency.ts';
 import { podSettings } from './pod-settings.ts';
 import { finallyStep, step } from './step.ts';
 
@@ -82,6 +83,10 @@ const retention = z
       .optional()
       .meta({ description: 'How many runs that ended otherwise are kept. Default 100.' }),
     ttl: duration('How long a finished run is kept at most. Default: no limit.', '0s').optional(),
+    podTTL: duration(
+      'How long the Jobs and pods of a finished run, and with them its logs, are kept. Default: as long as the run.',
+      '0s',
+    ).optional(),
   })
   .meta({
     description:
@@ -115,6 +120,18 @@ export const workflowSpec = z
       description:
         'Whether runs are started. Active: by triggers and by hand. Paused: by hand only. Draft: not at all. Default Active.',
     }),
+    description: z
+      .string()
+      .max(1024)
+      .optional()
+      .meta({ description: 'What the workflow is for, shown where workflows are listed.' }),
+    environment: z
+      .string()
+      .max(63)
+      .optional()
+      .meta({
+        description: 'What the workflow works on, for example production: shown in lists and notifications.',
+      }),
     params: z
       .array(param)
       .max(64)
@@ -144,6 +161,19 @@ export const workflowSpec = z
     timeout: duration(
       'How long a run may take before its steps are stopped. Default: no limit but that of each step.',
     ).optional(),
+    concurrency: concurrency.optional(),
+    outputs: z
+      .record(z.string().min(1).max(63), expression('The value of one output.'))
+      .optional()
+      .meta({
+        description:
+          'What a run that Succeeded gives to those who started it: CEL expressions over params and the outputs of all steps, by name.',
+        maxProperties: 32,
+        ...checks({
+          rule: "self.all(k, k.matches('^[A-Za-z_][A-Za-z0-9_]*$'))",
+          message: "names of outputs must consist of letters, digits and '_', and not start with a digit",
+        }),
+      }),
     retention: retention.optional(),
     podDefaults: podSettings
       .optional()

@@ -65,7 +65,7 @@ test('a run that can not go on takes its steps with it', () => {
     uid: 'uid',
     workflow: 'w',
     params: {},
-    trigger: { type: 'Manual' },
+    trigger: { type: 'Manual' as const },
   };
   const next = (status: WorkflowRunStatus, observed: [string, Observation][]) =>
     decide({ graph, run, status, observed: new Map(observed), resolvers, now: NOW }).status;

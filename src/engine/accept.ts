@@ -1,6 +1,6 @@
 import type { StepStatus, WorkflowRunStatus } from '../api/workflow-run.ts';
 import type { Graph } from './model.ts';
-import { finish, hasEnded, pendingStep, progressOf, succeeded } from './summary.ts';
+import { finish, hasEnded, isInstance, pendingStep, progressOf, succeeded } from './summary.ts';
 import { cut, MAX_MESSAGE, timeOf } from './text.ts';
 
 /**
@@ -30,7 +30,7 @@ export function refuseRun(
 ): WorkflowRunStatus {
   const { currentStep: _current, ...before } = status;
   const steps = status.steps?.map((step) => refuseStep(step, reason, message, now));
-  const ended = steps ? { ...before, steps, progress: progressOf(steps) } : before;
+  const ended = steps ? { ...before, steps, progress: progressOf(steps.filter((step) => !isInstance(step))) } : before;
   return finish(ended, { phase: 'Failed', reason, message }, now);
 }
 

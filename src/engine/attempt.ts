@@ -9,6 +9,10 @@ const STOP_GRACE_MS = 120_000;
 const KUBELET_GRACE_MS = 60_000;
 /** Longest message of an earlier attempt; a step may have many. */
 const MAX_ATTEMPT_MESSAGE = 128;
+/** Attempts that are kept on record, as the schema of the status has it. */
+const MAX_ATTEMPTS = 32;
+/** Longest wait for the next attempt, whatever the other side asks for. */
+const MAX_WAIT_MS = 3_600_000;
 /** How often an attempt that never began is tried again without counting. */
 const FREE_RETRIES = 5;
 /** Ends are known to the second: one in the same second may lie before or after. */
@@ -19,14 +23,28 @@ const NOT_STARTED = 'NotStarted';
 /** Reason of a running step that was asked to end. */
 const STOPPING = 'Stopping';
 
+/** Why steps must end before their time, and since when. */
+export interface Halt {
+  /** Milliseconds since the epoch. */
+  at: number;
+  outcome: 'Failed' | 'Cancelled';
+  reason: string;
+  /** The cause as half a sentence, for example `The run exceeded its timeout`. */
+  because: string;
+  /** Nobody waits for the attempts to end. */
+  force: boolean;
+}
+
 /** A running attempt, what is seen of it, and the time. */
 export interface Watch {
   node: Node;
   step: StepStatus;
   seen: Observation;
   run: { uid: string };
-  /** When the run exceeded its timeout, if that stops this step. */
-  timedOutAt?: number | undefined;
+  /** What stops this step, if anything does. */
+  halt?: Halt | undefined;
+  /** Attempts before this time do not count: the run was continued then. */
+  resumedAt?: string | undefined;
   now: number;
 }
 
@@ -40,12 +58,13 @@ export interface Followed {
 }
 
 /** Why an attempt must end, and since when. */
-interface Cause {
+interface Cause extends Pick<Result, 'outcome' | 'reason' | 'infrastructure'> {
   at: number;
-  reason: string;
   message: string;
   /** What the step shows meanwhile. */
   shown: string;
+  /** How long it may take to end, in milliseconds. */
+  grace: number;
 }
 
 /** Takes a running attempt on by what is seen of it. */
@@ -82,18 +101,29 @@ function limits({ node, step, now }: Watch): { pendingEnd: number; end: number }
 }
 
 function causeToStop(watch: Watch): Cause | undefined {
-  const { node, step, seen, timedOutAt, now } = watch;
-  if (timedOutAt !== undefined) {
-    const message = 'The run exceeded its timeout, and the step was stopped.';
-    return { at: timedOutAt, reason: 'RunTimedOut', message, shown: STOPPING };
+  const { node, step, seen, halt, now } = watch;
+  // A run that was started has steps and a `finally` of its own to end, which may take any time.
+  const grace = node.kind === 'Run' ? Number.POSITIVE_INFINITY : STOP_GRACE_MS;
+  if (halt) {
+    const message = `${halt.because}, and the step was stopped.`;
+    return { ...halt, message, shown: STOPPING, grace: halt.force ? 0 : grace };
   }
   const { pendingEnd, end } = limits(watch);
   if (now >= end && (seen.state !== 'Absent' || step.reason === STOPPING)) {
     const message = `The step ran longer than its timeout of ${spanOf(node.timeout)}.`;
-    return { at: end, reason: 'DeadlineExceeded', message, shown: STOPPING };
+    return { at: end, outcome: 'Failed', reason: 'DeadlineExceeded', message, shown: STOPPING, grace };
   }
   const trouble = now >= pendingEnd ? troubleOf(watch) : undefined;
-  return trouble && { at: pendingEnd, ...trouble, shown: trouble.reason };
+  return (
+    trouble && {
+      at: pendingEnd,
+      outcome: 'Failed',
+      infrastructure: true,
+      ...trouble,
+      shown: trouble.reason,
+      grace,
+    }
+  );
 }
 
 /** What keeps, or kept when it was last seen, an attempt from beginning to run. */
@@ -123,12 +153,8 @@ function shownTrouble({ reason, message = '' }: StepStatus): { reason: string; m
 
 function stop(watch: Watch, cause: Cause): Followed {
   const { step, seen, now } = watch;
-  const failure: Result = {
-    outcome: 'Failed',
-    reason: cause.reason,
-    message: cause.message,
-    finishedAt: now,
-  };
+  const { outcome, reason, message, infrastructure, grace } = cause;
+  const failure: Result = { outcome, reason, message, finishedAt: now, ...(infrastructure ? { infrastructure } : {}) };
   switch (seen.state) {
     case 'Ended':
       return {
@@ -140,12 +166,8 @@ function stop(watch: Watch, cause: Cause): Followed {
     case 'Starting':
     case 'Waiting':
     case 'Running':
-      if (now >= cause.at + STOP_GRACE_MS) return { step: giveUp(watch, failure), effect: 'Stop' };
-      return {
-        step: show(step, { reason: cause.shown, message: cause.message }),
-        effect: 'Stop',
-        wakeAt: cause.at + STOP_GRACE_MS,
-      };
+      if (now >= cause.at + grace) return { step: giveUp(watch, failure, grace), effect: 'Stop' };
+      return { step: show(step, { reason: cause.shown, message }), effect: 'Stop', wakeAt: cause.at + grace };
     default:
       return seen satisfies never;
   }
@@ -155,14 +177,12 @@ function stop(watch: Watch, cause: Cause): Followed {
 const isOwn = (result: Result, cause: Cause) =>
   result.outcome === 'Succeeded' || result.finishedAt + END_PRECISION_MS <= cause.at;
 
-const endOf = ({ finishedAt, jobUid }: Result) => ({
-  finishedAt,
-  ...(jobUid === undefined ? {} : { jobUid }),
-});
+const endOf = ({ finishedAt, uid }: Result) => ({ finishedAt, ...(uid === undefined ? {} : { uid }) });
 
 /** An attempt that does not end may still be at work, so no other follows it. */
-function giveUp(watch: Watch, failure: Result): StepStatus {
-  const message = `${failure.message} It did not end within ${spanOf(STOP_GRACE_MS)} of being stopped.`;
+function giveUp(watch: Watch, failure: Result, grace: number): StepStatus {
+  if (grace === 0) return end(watch.step, failure, watch.now);
+  const message = `${failure.message} It did not end within ${spanOf(grace)} of being stopped.`;
   return end(watch.step, { ...failure, message }, watch.now);
 }
 
@@ -176,40 +196,58 @@ function show(step: StepStatus, trouble: { reason: string; message: string } | u
 
 /** Ends the step with a result, or plans its next attempt. */
 function settle(watch: Watch, result: Result): StepStatus {
-  const { node, step, timedOutAt } = watch;
-  const mayRetry = result.outcome === 'Failed' && timedOutAt === undefined;
-  if (mayRetry) {
-    const attempts = step.attempts ?? [];
-    const free = attempts.filter(({ reason }) => reason === NOT_STARTED).length;
-    if (result.infrastructure && free < FREE_RETRIES) return retry(watch, result, NOT_STARTED);
-    if (attempts.length - free < (node.spec.retry?.limit ?? 0)) return retry(watch, result, result.reason);
-  }
-  return end(step, result, watch.now);
+  const { node, step, halt, resumedAt = '' } = watch;
+  if (result.outcome !== 'Failed' || halt) return end(step, result, watch.now);
+  const attempts = (step.attempts ?? []).filter(({ startedAt }) => startedAt >= resumedAt);
+  const free = attempts.filter(({ reason }) => reason === NOT_STARTED).length;
+  if (result.notStarted && free < FREE_RETRIES) return retry(watch, result, NOT_STARTED);
+  const mayRetry = attempts.length - free < (node.spec.retry?.limit ?? 0) && isWorthRetrying(node, result);
+  return mayRetry ? retry(watch, result, result.reason) : end(step, result, watch.now);
+}
+
+/** Whether the step's `retry.on` speaks of such a failure. */
+function isWorthRetrying({ spec }: Node, { infrastructure, notStarted, exitCode }: Result): boolean {
+  const on = spec.retry?.on ?? ['Any'];
+  const kind = infrastructure || notStarted ? 'Infrastructure' : 'Error';
+  return on.includes('Any') || on.includes(kind) || (exitCode !== undefined && on.includes(String(exitCode)));
 }
 
 function retry(watch: Watch, result: Result, reason: string): StepStatus {
   const { node, run, now } = watch;
-  const { job, attemptStartedAt, reason: _reason, message: _message, ...step } = watch.step;
-  const finishedAt = endTime(watch.step, result, now);
+  const { reason: _reason, message: _message, ...step } = watch.step;
   const why = `${result.reason}: ${result.message ?? 'no details'}`;
-  const attempts = [
-    ...(step.attempts ?? []),
-    {
-      ...(job ? { job: jobOf(job, result) } : {}),
-      startedAt: attemptStartedAt ?? timeOf(finishedAt),
-      finishedAt: timeOf(finishedAt),
-      reason: cut(reason, MAX_REASON),
-      message: cut(reason === NOT_STARTED ? why : (result.message ?? result.reason), MAX_ATTEMPT_MESSAGE),
-    },
-  ];
+  const finishedAt = endTime(watch.step, result, now);
+  const failed = { ...result, reason, message: reason === NOT_STARTED ? why : (result.message ?? result.reason) };
+  const { attempts = [], ...rest } = withEarlierAttempt(withUid(step, result), failed, finishedAt);
   const seed = `${run.uid}/${node.name}/${step.attempt}`;
-  const retryAt = timeOf(finishedAt + backoffMs(node.spec.retry?.backoff, attempts.length, seed));
+  const wait = Math.max(backoffMs(node.spec.retry?.backoff, attempts.length, seed), result.retryAfterMs ?? 0);
   const message = cut(`Attempt ${step.attempt} failed: ${why}`, MAX_MESSAGE);
-  return { ...step, attempts, retryAt, reason: 'Retrying', message };
+  const retryAt = timeOf(finishedAt + Math.min(wait, MAX_WAIT_MS));
+  return { ...rest, attempts, retryAt, reason: 'Retrying', message };
 }
 
-function jobOf(job: NonNullable<StepStatus['job']>, { jobUid }: Result): NonNullable<StepStatus['job']> {
-  return jobUid === undefined ? job : { ...job, uid: jobUid };
+/** Moves what is known of the last attempt to those before it. */
+export function withEarlierAttempt(
+  { job, run, attemptStartedAt, ...step }: StepStatus,
+  { reason, message }: { reason: string; message?: string | undefined },
+  finishedAt: number,
+): StepStatus {
+  const earlier = {
+    ...(job ? { job } : {}),
+    ...(run ? { run } : {}),
+    startedAt: attemptStartedAt ?? step.startedAt ?? timeOf(finishedAt),
+    finishedAt: timeOf(finishedAt),
+    reason: cut(reason, MAX_REASON),
+    ...(message === undefined ? {} : { message: cut(message, MAX_ATTEMPT_MESSAGE) }),
+  };
+  return { ...step, attempts: [...(step.attempts ?? []), earlier].slice(-MAX_ATTEMPTS) };
+}
+
+/** The UID of the Job or run, which the result may know. */
+function withUid(step: StepStatus, { uid }: Result): StepStatus {
+  if (uid === undefined) return step;
+  if (step.job) return { ...step, job: { ...step.job, uid } };
+  return step.run ? { ...step, run: { ...step.run, uid } } : step;
 }
 
 /** Node clocks differ from ours and cut off at the second: the end is at that second's end, or now if that is earlier. */
@@ -222,10 +260,12 @@ function endTime({ attemptStartedAt }: StepStatus, { finishedAt }: Result, now: 
 
 /** The last word on a step. */
 export function end(step: StepStatus, result: Result, now: number): StepStatus {
-  const { reason: _reason, message: _message, retryAt: _retryAt, job, ...rest } = step;
+  const { reason: _reason, message: _message, retryAt: _retryAt, attemptStartedAt, ...rest } = step;
+  // Five hundred steps have to fit into a status: what can be told from the rest is left out.
+  const isFirst = attemptStartedAt === undefined || attemptStartedAt === step.startedAt;
   return {
-    ...rest,
-    ...(job ? { job: jobOf(job, result) } : {}),
+    ...withUid(rest, result),
+    ...(isFirst ? {} : { attemptStartedAt }),
     phase: result.outcome,
     reason: cut(result.reason, MAX_REASON),
     ...(result.message === undefined ? {} : { message: cut(result.message, MAX_MESSAGE) }),

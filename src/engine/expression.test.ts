@@ -26,7 +26,7 @@ const outputs = {
 
 const values: Values = {
   params: { region: 'us', count: 3, ratio: 1.5 },
-  trigger: { type: 'Manual' },
+  trigger: { type: 'Manual' as const },
   run: { name: 'run-1', namespace: 'default', uid: 'uid-1' },
   workflow: { name: 'deploy' },
   step: (name) =>
@@ -137,7 +137,7 @@ test('names that are not known are refused, each with the way out', () => {
       'reads params.regoin, which the workflow does not declare: add it to spec.params. Did you mean region?',
     ],
     'region == "us"': [
-      'reads region, which is not known: there are params, steps, run, workflow and trigger. Text is written in quotes: "region".',
+      'reads region, which is not known here: there are params, steps, run, workflow and trigger. Text is written in quotes: "region".',
     ],
     'steps.cuont.phase': ['reads step cuont, which does not exist. Did you mean count?'],
     'steps.later.phase': [

@@ -1,4 +1,5 @@
 import type { Scalar } from '../api/common.ts';
+import type { WorkflowRunTrigger } from '../api/workflow-run.ts';
 import { type Evaluated, type Expr, parseCel, planCel, sizeOf } from './cel.ts';
 import { explain } from './explain.ts';
 import { checkReferences, type References, type Scope } from './references.ts';
@@ -12,24 +13,30 @@ const MAX_NODES = 200;
 export interface StepValues {
   phase: string;
   summary: string;
-  outputs: Record<string, unknown>;
+  /** By name; of a step with forEach the list of what its instances gave. */
+  outputs: Record<string, unknown> | readonly Record<string, unknown>[];
 }
 
 /** What expressions can read. */
 export interface Values {
   params: Record<string, Scalar>;
-  trigger: { type: string };
+  trigger: WorkflowRunTrigger;
   run: { name: string; namespace: string; uid: string; phase?: string };
   workflow: { name: string };
   /** A step that comes before the one that asks. */
   step: (name: string) => StepValues;
+  /** What else is there, by name, for example `item`. */
+  variables?: Record<string, unknown>;
 }
+
+/** What an expression comes to; the error is a sentence. */
+export type Evaluation = { value: unknown } | { error: string };
 
 /** An expression that passed every check, planned once and evaluated often. */
 export interface Expression {
   source: string;
   /** Never throws; the error is a sentence that says what is missing and how to guard against it. */
-  evaluate(values: Values): { value: unknown } | { error: string };
+  evaluate(values: Values): Evaluation;
 }
 
 /**
@@ -77,8 +84,8 @@ function expressionOf(source: string, expr: Expr, references: References): Expre
 
 /** Only what the expression reads is converted: a run may have 500 steps. */
 function bindings(values: Values, read: References): Record<string, unknown> {
-  const { params, trigger, run, workflow } = values;
+  const { params, trigger, run, workflow, variables } = values;
   const steps = Object.fromEntries([...read.steps].map((name) => [name, values.step(name)]));
-  const all = Object.entries({ params, trigger, run, workflow, steps });
+  const all = Object.entries({ ...variables, params, trigger, run, workflow, steps });
   return Object.fromEntries(all.filter(([name]) => read.variables.has(name)));
 }

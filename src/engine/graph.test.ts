@@ -225,7 +225,7 @@ test('each mistake is named with its field and the way out', () => {
       [
         'spec.steps[0].dependsOn[0]: names nope, which is no step of the workflow.',
         'spec.params[0].default: must be a number, and "x" is a string: write it without quotes',
-        'spec.steps[1].when: reads nope, which is not known: there are params, steps, run, workflow and trigger. Text is written in quotes: "nope".',
+        'spec.steps[1].when: reads nope, which is not known here: there are params, steps, run, workflow and trigger. Text is written in quotes: "nope".',
       ],
     ],
   ];

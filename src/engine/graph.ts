@@ -1,15 +1,17 @@
 import { parseDuration } from '../api/common.ts';
-import { DEFAULT_TIMEOUT, type FinallyStep, type Step, type StepTypeName, stepTypeOf } from '../api/step.ts';
+import type { FinallyStep, Step } from '../api/step.ts';
 import { type WorkflowSpec, workflowSpec } from '../api/workflow.ts';
+import { compileStep, type Resolvers } from './compile-step.ts';
 import { compileExpression, type Expression } from './expression.ts';
-import type { Graph, Node, Problem, StepResolver } from './model.ts';
-import { ancestorsOf, dependencies, sortByDependency } from './order.ts';
+import type { Graph, Node, Notification, NotificationEvent, Problem } from './model.ts';
+import { ancestorsOf, dependencies, type Order, sortByDependency } from './order.ts';
 import { checkParam } from './params.ts';
 import type { Scope } from './references.ts';
 import { durationProblems, nameProblems, retryProblems, schemaProblems } from './spec-problems.ts';
-import { compileTemplate, type Template } from './template.ts';
+import { compileTemplate } from './template.ts';
 
-const DEFAULT_PENDING_TIMEOUT = '5m';
+const EVENTS = ['onStart', 'onWaiting', 'onSuccess', 'onFailure'] as const satisfies NotificationEvent[];
+const RUN_FIELDS = ['name', 'namespace', 'uid'];
 
 /** Steps of a workflow before their place is known. */
 interface Listed {
@@ -26,7 +28,7 @@ export type Compiled = { ok: true; graph: Graph } | { ok: false; problems: Probl
  *
  * @param spec what the `spec` of a Workflow holds; nothing about it is taken for granted
  */
-export function compile(spec: unknown, resolvers: Readonly<Record<StepTypeName, StepResolver>>): Compiled {
+export function compile(spec: unknown, resolvers: Resolvers): Compiled {
   const parsed = workflowSpec.safeParse(spec);
   if (!parsed.success) return { ok: false, problems: schemaProblems(parsed.error) };
   const problems = [nameProblems, durationProblems, retryProblems].flatMap((check) => check(parsed.data));
@@ -35,20 +37,24 @@ export function compile(spec: unknown, resolvers: Readonly<Record<StepTypeName, 
   return compileSteps(parsed.data, resolvers);
 }
 
-function compileSteps(spec: WorkflowSpec, resolvers: Readonly<Record<StepTypeName, StepResolver>>): Compiled {
-  const listed = listSteps(spec);
+function compileSteps(spec: WorkflowSpec, resolvers: Resolvers): Compiled {
   const finallyNames = new Set((spec.finally ?? []).map(({ name }) => name));
-  const { waitsFor, problems } = dependencies(spec.steps, finallyNames);
-  const { order, cycles } = sortByDependency(waitsFor);
-  problems.push(...cycles.map((cycle) => cycleProblem(cycle, spec)));
-  problems.push(...(spec.params ?? []).flatMap((param, index) => checkParam(param, `spec.params[${index}]`)));
-  const scopeOf = scopes(spec, waitsFor);
-  const nodes = listed.map((step) => {
-    const parts = compileStep(step, scopeOf(step), resolvers, problems);
-    return nodeOf(step, spec, waitsFor, parts);
-  });
+  const order = dependencies(spec.steps, finallyNames);
+  const sorted = sortByDependency(order.waitsFor);
+  const problems = [
+    ...order.problems,
+    ...sorted.cycles.map((cycle) => cycleProblem(cycle, spec)),
+    ...(spec.params ?? []).flatMap((param, index) => checkParam(param, `spec.params[${index}]`)),
+  ];
+  const scopeOf = scopes(spec, order.waitsFor);
+  const nodes = listSteps(spec).map((step) => nodeOf(step, { spec, order, scopeOf, resolvers, problems }));
+  const parts = {
+    notifications: compileNotifications(spec, scopeOf.whole, resolvers, problems),
+    outputs: compileOutputs(spec, scopeOf.whole, problems),
+    ...compileConcurrency(spec, scopeOf.none, problems),
+  };
   if (problems.length > 0) return { ok: false, problems };
-  return { ok: true, graph: graphOf(spec, nodes, order) };
+  return { ok: true, graph: { ...graphOf(spec, nodes, sorted.order), ...parts } };
 }
 
 function listSteps(spec: WorkflowSpec): Listed[] {
@@ -63,7 +69,11 @@ function listSteps(spec: WorkflowSpec): Listed[] {
   return [...main, ...last];
 }
 
-function graphOf(spec: WorkflowSpec, nodes: Node[], order: readonly string[]): Graph {
+function graphOf(
+  spec: WorkflowSpec,
+  nodes: Node[],
+  order: readonly string[],
+): Pick<Graph, 'nodes' | 'order' | 'timeout'> {
   const rank = new Map(order.map((name, index) => [name, index]));
   const rankOf = (node: Node) => rank.get(node.name) ?? Number.POSITIVE_INFINITY;
   const main = nodes.filter((node) => !node.finally).sort((a, b) => rankOf(a) - rankOf(b));
@@ -83,72 +93,102 @@ function cycleProblem(cycle: readonly string[], spec: WorkflowSpec): Problem {
   };
 }
 
-/** What each step may read: main steps what comes before them, those of `finally` all but what is behind them. */
-function scopes(spec: WorkflowSpec, waitsFor: ReadonlyMap<string, string[]>): (step: Listed) => Scope {
+interface Scopes {
+  /** Main steps may read what comes before them, those of `finally` all but what is behind them. */
+  of(step: Listed): Scope;
+  /** When all steps have ended. */
+  whole: Scope;
+  /** Before the first step. */
+  none: Scope;
+}
+
+function scopes(spec: WorkflowSpec, waitsFor: Order['waitsFor']): Scopes {
   const params = new Set((spec.params ?? []).map(({ name }) => name));
   const main = spec.steps.map(({ name }) => name);
   const last = (spec.finally ?? []).map(({ name }) => name);
   const steps = new Set([...main, ...last]);
-  const run = ['name', 'namespace', 'uid'];
-  return ({ spec: { name }, finally: isFinally }) => {
-    if (!isFinally) {
-      const before = ancestorsOf(name, waitsFor);
-      return { params, steps, before, behind: new Set([name, ...last]), run };
-    }
-    const at = last.indexOf(name);
-    const before = new Set([...main, ...last.slice(0, at)]);
-    return { params, steps, before, behind: new Set(last.slice(at)), run: [...run, 'phase'] };
+  const late = [...RUN_FIELDS, 'phase'];
+  return {
+    of({ spec: { name }, finally: isFinally }) {
+      if (!isFinally) {
+        const before = ancestorsOf(name, waitsFor);
+        return { params, steps, before, behind: new Set([name, ...last]), run: RUN_FIELDS };
+      }
+      const at = last.indexOf(name);
+      const before = new Set([...main, ...last.slice(0, at)]);
+      return { params, steps, before, behind: new Set(last.slice(at)), run: late };
+    },
+    whole: { params, steps, before: steps, behind: new Set(), run: late },
+    none: { params, steps, before: new Set(), behind: steps, run: RUN_FIELDS },
   };
 }
 
-interface Parts {
-  when?: Expression;
-  templates: ReadonlyMap<string, Template>;
+interface Workshop {
+  spec: WorkflowSpec;
+  order: Order;
+  scopeOf: Scopes;
+  resolvers: Resolvers;
+  problems: Problem[];
 }
 
-/** Parses `when` and every template that the step's type knows of. */
-function compileStep(
-  { spec, field }: Listed,
-  scope: Scope,
-  resolvers: Readonly<Record<StepTypeName, StepResolver>>,
-  problems: Problem[],
-): Parts {
-  const report = (at: string, messages: readonly string[]) =>
-    problems.push(...messages.map((message) => ({ field: `${field}.${at}`, message })));
-  const templates = new Map<string, Template>();
-  resolvers[stepTypeOf(spec)].resolve(spec, (at, text) => {
-    const compiled = text.includes('${{') ? compileTemplate(text, scope) : undefined;
-    if (compiled?.ok) templates.set(at, compiled.template);
-    else if (compiled) report(at, compiled.problems);
-    return text;
-  });
-  if (spec.when === undefined) return { templates };
-  const compiled = compileExpression(spec.when, scope);
-  if (compiled.ok) return { when: compiled.expression, templates };
-  report('when', compiled.problems);
-  return { templates };
-}
-
-function nodeOf(
-  { spec, field, finally: isFinally }: Listed,
-  workflow: WorkflowSpec,
-  waitsFor: ReadonlyMap<string, string[]>,
-  parts: Parts,
-): Node {
-  const pending = spec.pod?.pendingTimeout ?? workflow.podDefaults?.pendingTimeout ?? DEFAULT_PENDING_TIMEOUT;
+function nodeOf(step: Listed, { spec: workflow, order, scopeOf, resolvers, problems }: Workshop): Node {
+  const { spec, field, finally: isFinally } = step;
   const last = workflow.finally ?? [];
   const previous = last[last.findIndex(({ name }) => name === spec.name) - 1]?.name;
   const finallyWaitsFor = previous === undefined ? [] : [previous];
+  const branch = order.branches.get(spec.name);
   return {
-    name: spec.name,
-    type: stepTypeOf(spec),
-    spec,
-    field,
-    waitsFor: isFinally ? finallyWaitsFor : (waitsFor.get(spec.name) ?? []),
+    ...compileStep(spec, { field, scope: scopeOf.of(step), resolvers, problems, workflow }),
+    waitsFor: isFinally ? finallyWaitsFor : (order.waitsFor.get(spec.name) ?? []),
     finally: isFinally,
     runIf: isFinally ? 'Always' : (('runIf' in spec ? spec.runIf : undefined) ?? 'Success'),
-    ...parts,
-    timeout: parseDuration(spec.timeout ?? DEFAULT_TIMEOUT),
-    pendingTimeout: parseDuration(pending),
+    ...(branch ? { branch } : {}),
+  };
+}
+
+/** Notifications are carried out like steps, beside the graph: nothing waits for them. */
+function compileNotifications(
+  workflow: WorkflowSpec,
+  scope: Scope,
+  resolvers: Resolvers,
+  problems: Problem[],
+): Notification[] {
+  return EVENTS.flatMap((event) =>
+    (workflow.notifications?.[event] ?? []).map((notification, index) => {
+      const field = `spec.notifications.${event}[${index}]`;
+      const spec = { name: `${event}[${index}]`, ...notification };
+      const compiled = compileStep(spec, { field, scope, resolvers, problems, workflow });
+      return { event, node: { ...compiled, waitsFor: [], finally: true, runIf: 'Always', forgiven: true } };
+    }),
+  );
+}
+
+function compileOutputs(spec: WorkflowSpec, scope: Scope, problems: Problem[]): Map<string, Expression> {
+  const outputs = new Map<string, Expression>();
+  for (const [name, source] of Object.entries(spec.outputs ?? {})) {
+    const compiled = compileExpression(source, scope);
+    if (compiled.ok) outputs.set(name, compiled.expression);
+    else problems.push(...compiled.problems.map((message) => ({ field: `spec.outputs.${name}`, message })));
+  }
+  return outputs;
+}
+
+function compileConcurrency(
+  { concurrency }: WorkflowSpec,
+  scope: Scope,
+  problems: Problem[],
+): Pick<Graph, 'concurrency'> {
+  if (!concurrency) return {};
+  const { key, policy, limit } = concurrency;
+  const compiled = key === undefined ? undefined : compileTemplate(key, scope);
+  if (compiled?.ok === false) {
+    problems.push(...compiled.problems.map((message) => ({ field: 'spec.concurrency.key', message })));
+  }
+  return {
+    concurrency: {
+      policy,
+      ...(compiled?.ok ? { key: compiled.template } : {}),
+      ...(limit === undefined ? {} : { limit }),
+    },
   };
 }

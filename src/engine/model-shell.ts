@@ -1,6 +1,7 @@
 import type { StepStatus, WorkflowRunStatus } from '../api/workflow-run.ts';
 import { acceptRun } from './accept.ts';
 import { decide } from './decide.ts';
+import type { Resolvers } from './compile-step.ts';
 import type {
   Decision,
   Effect,
@@ -47,17 +48,30 @@ const CALM: Chaos = { crash: 'None', lag: 0 };
 const MAX_TURNS = 3000;
 const RETRY_BLOCKED_MS = 10_000;
 
-const scriptResolver: StepResolver = {
-  resolve(spec, interpolate) {
-    const env = Object.entries(spec.script?.env ?? {}).map(([key, text]) => [
+const script: StepResolver = {
+  kind: 'Job',
+  resolve(spec, { text }) {
+    const env = Object.entries(spec.script?.env ?? {}).map(([key, value]) => [
       key,
-      interpolate(`script.env.${key}`, text),
+      text(`script.env.${key}`, value),
     ]);
     return { ...spec, script: { ...spec.script, env: Object.fromEntries(env) } };
   },
 };
 
-export const resolvers = { script: scriptResolver };
+const condition: StepResolver = {
+  kind: 'Inline',
+  resolve: (spec) => spec,
+  expressions(spec) {
+    const source = ('condition' in spec ? spec.condition?.if : undefined) ?? '';
+    return [{ field: 'condition.if', source, variables: [] }];
+  },
+};
+
+const call: StepResolver = { kind: 'Call', resolve: (spec) => spec };
+const workflow: StepResolver = { kind: 'Run', resolve: (spec) => spec };
+
+export const resolvers: Resolvers = { script, condition, workflow, http: call, slack: call };
 
 interface Job {
   step: string;
@@ -123,14 +137,14 @@ export function executeRun({ graph, plan, chaos = [], params = {} }: ModelOption
   }
 
   function perform(effect: Effect): void {
-    const job = jobs.get(effect.job);
+    const job = jobs.get(effect.id);
     if (effect.type === 'Stop') {
       if (job) job.stoppedAt ??= now;
       return;
     }
     if (job) return;
     const next = plan(effect.step, effect.attempt);
-    if (next.kind === 'Blocked') blocked.add(effect.job);
+    if (next.kind === 'Blocked') blocked.add(effect.id);
     else create(effect, next);
   }
 
@@ -139,7 +153,7 @@ export function executeRun({ graph, plan, chaos = [], params = {} }: ModelOption
 
   function create(effect: Extract<Effect, { type: 'Start' }>, next: Plan): void {
     checkStart(graph, status, effect, activeJobs());
-    jobs.set(effect.job, { ...effect, plan: next, createdAt: now, seenUntil: Number.NEGATIVE_INFINITY });
+    jobs.set(effect.id, { ...effect, plan: next, createdAt: now, seenUntil: Number.NEGATIVE_INFINITY });
     trace.started.push({
       step: effect.step,
       attempt: effect.attempt,
@@ -217,7 +231,7 @@ function stateAt(job: Job, time: number): Observation {
 function stateBegun({ plan }: Job, time: number, begins: number, stops: number): Observation {
   const forEver = plan.kind === 'Hangs' || plan.kind === 'IgnoresStop';
   const ends = forEver ? Number.POSITIVE_INFINITY : begins + plan.runsFor;
-  if (plan.kind === 'Lost') return ended('Failed', 'Evicted', begins, { infrastructure: true });
+  if (plan.kind === 'Lost') return ended('Failed', 'Evicted', begins, { notStarted: true });
   if (time >= ends && ends <= stops) {
     const outputs = plan.outputs ? { outputs: plan.outputs } : {};
     return plan.kind === 'Fails'
@@ -261,7 +275,7 @@ function checkStart(graph: Graph, written: WorkflowRunStatus, effect: Effect, ac
   const node = nodeIn(graph, effect.step);
   const step = stepIn(written, effect.step);
   demand(step?.phase === 'Running', 'started before it was written');
-  demand(step.attempt === effect.attempt && step.job?.name === effect.job, 'another attempt was written');
+  demand(step.attempt === effect.attempt && step.job?.name === effect.id, 'another attempt was written');
   const main = graph.nodes.filter((other) => node.finally && !other.finally).map(({ name }) => name);
   for (const name of [...node.waitsFor, ...main]) {
     demand(isOver(stepIn(written, name)), `${effect.step} started before ${name} ended`);

@@ -1,8 +1,11 @@
 import type { Scalar } from '../api/common.ts';
+import type { ConcurrencyPolicy } from '../api/concurrency.ts';
 import type { FinallyStep, Step, StepTypeName } from '../api/step.ts';
-import type { WorkflowRunStatus } from '../api/workflow-run.ts';
-import type { Expression } from './expression.ts';
+import type { WorkflowRunStatus, WorkflowRunTrigger } from '../api/workflow-run.ts';
+import type { Evaluation, Expression } from './expression.ts';
 import type { Template } from './template.ts';
+
+export type { Evaluation };
 
 /** Something wrong with a workflow or with what a run was given: where it is, and how to mend it. */
 export interface Problem {
@@ -23,13 +26,51 @@ export interface Node {
   waitsFor: readonly string[];
   finally: boolean;
   runIf: 'Success' | 'Failure' | 'Always';
+  /** How its attempts are carried out. */
+  kind: StepKind;
   when?: Expression;
   /** The strings with `${{ }}` in them, by the path that its type gives them. */
   templates: ReadonlyMap<string, Template>;
-  /** How long one attempt may run, in milliseconds. */
+  /** What its type declared, by path. */
+  expressions: ReadonlyMap<string, Expression>;
+  /** The branch of a condition that it belongs to. */
+  branch?: Branch;
+  forEach?: ForEachPlan;
+  /** Of an instance: which one of its step it is. */
+  instance?: { index: number; of: Node };
+  /** Its failure never counts. */
+  forgiven: boolean;
+  /** How long one attempt may run, in milliseconds; infinite for a run that has its own limits. */
   timeout: number;
   /** How long one attempt may take to begin to run, in milliseconds. */
   pendingTimeout: number;
+}
+
+/** How the attempts of a step are carried out: as a Job, by a call of the operator, as another run, or not at all. */
+export type StepKind = 'Job' | 'Call' | 'Run' | 'Inline';
+
+/** One side of a condition. */
+export interface Branch {
+  condition: string;
+  side: 'then' | 'else';
+}
+
+/** What the instances of a step are made from. */
+export interface ForEachPlan {
+  /** The list itself, or what gives it. */
+  items: readonly unknown[] | Expression;
+  key?: Expression;
+  maxParallel: number;
+  failFast: boolean;
+}
+
+/** What can be told about a run: it began, it waits, it succeeded, it failed or timed out. */
+export type NotificationEvent = 'onStart' | 'onWaiting' | 'onSuccess' | 'onFailure';
+
+/** An event of a run, and what is sent when it happens. */
+export interface Notification {
+  event: NotificationEvent;
+  node: Node;
 }
 
 /** A workflow that passed every check, ready to execute. Shared by all runs of a revision, so never changed. */
@@ -40,11 +81,16 @@ export interface Graph {
   order: readonly Node[];
   /** How long a run may take, in milliseconds. */
   timeout?: number;
+  notifications: readonly Notification[];
+  /** What a run that succeeded gives, by name. */
+  outputs: ReadonlyMap<string, Expression>;
+  concurrency?: { policy: ConcurrencyPolicy; key?: Template; limit?: number };
 }
 
 /** What came of one attempt of a step. */
 export interface Result {
-  outcome: 'Succeeded' | 'Failed';
+  /** Cancelled: it was stopped because somebody cancelled the run. */
+  outcome: 'Succeeded' | 'Failed' | 'Cancelled';
   /** CamelCase, for example `ExitCode`, `OOMKilled`, `Evicted`. */
   reason: string;
   message?: string;
@@ -52,10 +98,16 @@ export interface Result {
   outputs?: Record<string, unknown>;
   /** When it ended, in milliseconds since the epoch. */
   finishedAt: number;
-  /** UID of the Job, when it is known. */
-  jobUid?: string;
-  /** The main container never started, through no fault of the step: tried again without counting. */
+  /** UID of the Job or of the run that was started, when it is known. */
+  uid?: string;
+  /** What a program ended with. */
+  exitCode?: number;
+  /** It failed through no fault of the step, for example because its node was lost or nobody could be reached. */
   infrastructure?: true;
+  /** It never began to run, through no fault of the step: tried again without counting. */
+  notStarted?: true;
+  /** How long the next attempt must wait at least, as the other side asked, in milliseconds. */
+  retryAfterMs?: number;
 }
 
 /** What can be seen in the cluster of the current attempt of a step. */
@@ -74,10 +126,33 @@ export type Observation =
 
 /** What the shell has to do once the status that a decision gives is written. Each is safe to repeat. */
 export type Effect =
-  /** Start this attempt; the step's templates are replaced by their values. */
-  | { type: 'Start'; step: string; attempt: number; job: string; spec: Step | FinallyStep }
-  /** Stop this attempt gracefully; its end is then observed. */
-  | { type: 'Stop'; step: string; attempt: number; job: string };
+  | StartEffect
+  | StopEffect;
+
+/** Stop this attempt; its end is then observed. */
+export interface StopEffect {
+  type: 'Stop';
+  step: string;
+  stepType: StepTypeName;
+  attempt: number;
+  id: string;
+  /** Nobody waits for its end any more. */
+  force?: true;
+}
+
+/** Start this attempt. */
+export interface StartEffect {
+  type: 'Start';
+  /** Name of the row in the status: the step, or one instance of it, for example `plan[us]`. */
+  step: string;
+  attempt: number;
+  /** Name of the attempt: of its Job or run, and what receivers of a call tell repeats by. */
+  id: string;
+  /** The step with its templates replaced by their values. */
+  spec: Step | FinallyStep;
+  /** Evaluates an expression that the step's type declared, with further variables. */
+  evaluate(field: string, variables: Record<string, unknown>): Evaluation;
+}
 
 /** What a run was started with, as expressions see it. */
 export interface RunContext {
@@ -86,7 +161,7 @@ export interface RunContext {
   uid: string;
   workflow: string;
   params: Record<string, Scalar>;
-  trigger: { type: string };
+  trigger: WorkflowRunTrigger;
 }
 
 export interface Decision {
@@ -97,11 +172,33 @@ export interface Decision {
   wakeAt?: number;
 }
 
-/**
- * How the engine deals with a type of step without knowing it.
- * `interpolate(field, text)` replaces the `${{ }}` of one string; `field` is its path below the step. The engine
- * learns from it which strings are templates, so that each is asked for in every call, whatever the others are.
- */
+/** Replaces the `${{ }}` in what a step says. `field` is the path below the step, for example `http.headers.Accept`. */
+export interface Interpolation {
+  /** The text with each expression replaced by the text of its value, as `escape` makes it safe where it stands. */
+  text(field: string, text: string, escape?: (value: string) => string): string;
+  /** The same, but text that is one expression and nothing else becomes its value, which must be a scalar. */
+  scalar(field: string, value: Scalar): Scalar;
+}
+
+/** A CEL expression in what a step says. */
+export interface DeclaredExpression {
+  /** Path below the step, for example `http.outputs.version`. */
+  field: string;
+  source: string;
+  /** Variables that it can read beside those of every expression, for example `response`. */
+  variables: readonly string[];
+}
+
+/** How the engine deals with a type of step without knowing it. */
 export interface StepResolver {
-  resolve(spec: Step | FinallyStep, interpolate: (field: string, text: string) => string): Step | FinallyStep;
+  kind: StepKind;
+  /**
+   * The step with its templates replaced. The engine learns from it which strings are templates, so that each is asked
+   * for in every call, whatever the others are.
+   */
+  resolve(spec: Step | FinallyStep, interpolation: Interpolation): Step | FinallyStep;
+  /** Expressions to be evaluated while the step runs; none when absent. */
+  expressions?(spec: Step | FinallyStep): DeclaredExpression[];
+  /** Whether a failure is forgiven even without `continueOnError`; not, when absent. */
+  forgives?(spec: Step | FinallyStep): boolean;
 }

@@ -6,14 +6,17 @@ const MAX_NAME = 63;
 const HASH_LENGTH = 8;
 
 /**
- * The name of the Job of one attempt: `<run>-<step>-<hash>-<attempt>`, a DNS label.
+ * The name of one attempt: of its Job, its run, or its call: `<run>-<step>-<hash>-<attempt>`, a DNS label.
  *
  * The hash is over the UID of the run and the name of the step, and is always there: run `a-b` with step `c` and run
  * `a` with step `b-c` read the same without it, and a run that was deleted and made again under its old name must
  * not meet the Jobs that its predecessor left. Long names are cut; the hash keeps them apart.
+ *
+ * @param round how often the run was continued after its end: what is done over is never taken for what was done
  */
-export function jobName(run: { name: string; uid: string }, step: string, attempt: number): string {
-  const hash = hash64(`${run.uid}/${step}`).toString(36).slice(-HASH_LENGTH).padStart(HASH_LENGTH, '0');
+export function jobName(run: { name: string; uid: string }, step: string, attempt: number, round = 0): string {
+  const seed = round === 0 ? `${run.uid}/${step}` : `${run.uid}/${step}/${round}`;
+  const hash = hash64(seed).toString(36).slice(-HASH_LENGTH).padStart(HASH_LENGTH, '0');
   const suffix = `-${hash}-${attempt}`;
   const room = MAX_NAME - suffix.length - 1;
   const runLabel = label(run.name);

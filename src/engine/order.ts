@@ -1,33 +1,49 @@
-import type { Problem } from './model.ts';
+import type { Branch, Problem } from './model.ts';
 import { didYouMean } from './suggest.ts';
 
 /** A step as far as order goes. */
 export interface Ordered {
   name: string;
   dependsOn?: readonly string[] | undefined;
+  condition?: Branches | undefined;
 }
 
-/** What each step waits for: what it names, or else the step before it in the list. */
-export function dependencies(
-  steps: readonly Ordered[],
-  finallyNames: ReadonlySet<string>,
-): { waitsFor: Map<string, string[]>; problems: Problem[] } {
+interface Branches {
+  then?: readonly string[] | undefined;
+  else?: readonly string[] | undefined;
+}
+
+export interface Order {
+  waitsFor: Map<string, string[]>;
+  /** The branch of each step that belongs to one. */
+  branches: Map<string, Branch>;
+  problems: Problem[];
+}
+
+const SIDES = ['then', 'else'] as const;
+
+/**
+ * What each step waits for: what it names, or else what reading the list from top to bottom suggests. A branch of a
+ * condition is a small pipeline behind the condition; the first step after branches waits for the end of each.
+ */
+export function dependencies(steps: readonly Ordered[], finallyNames: ReadonlySet<string>): Order {
   const names = new Set(steps.map(({ name }) => name));
-  const problems: Problem[] = [];
+  const { branches, problems } = readBranches(steps, names, finallyNames);
+  const implied = impliedBy(steps, branches);
   const waitsFor = new Map<string, string[]>();
-  for (const [index, { name, dependsOn }] of steps.entries()) {
-    const before = steps[index - 1]?.name;
-    const wanted = dependsOn ?? (before === undefined ? [] : [before]);
-    for (const [at, dependency] of wanted.entries()) {
+  for (const [index, step] of steps.entries()) {
+    const { name, dependsOn } = step;
+    for (const [at, dependency] of (dependsOn ?? []).entries()) {
       const message = dependencyProblem(name, dependency, names, finallyNames);
       if (message !== undefined) problems.push({ field: `spec.steps[${index}].dependsOn[${at}]`, message });
     }
+    const wanted = new Set(dependsOn ?? implied(step, index));
     waitsFor.set(
       name,
-      [...new Set(wanted)].filter((other) => other !== name && names.has(other)),
+      [...wanted].filter((other) => other !== name && names.has(other)),
     );
   }
-  return { waitsFor, problems };
+  return { waitsFor, branches, problems: [...problems, ...strayProblems(steps, branches, waitsFor)] };
 }
 
 function dependencyProblem(
@@ -42,6 +58,96 @@ function dependencyProblem(
     return `names ${dependency}, which runs in finally, after all other steps: remove it`;
   }
   return `names ${dependency}, which is no step of the workflow.${didYouMean(dependency, names)}`;
+}
+
+/** Which branch each step belongs to; at most one. */
+function readBranches(
+  steps: readonly Ordered[],
+  names: ReadonlySet<string>,
+  finallyNames: ReadonlySet<string>,
+): Pick<Order, 'branches' | 'problems'> {
+  const branches = new Map<string, Branch>();
+  const problems: Problem[] = [];
+  for (const [index, { name: condition, condition: sides }] of steps.entries()) {
+    for (const side of SIDES) {
+      for (const [at, name] of (sides?.[side] ?? []).entries()) {
+        const message =
+          dependencyProblem(condition, name, names, finallyNames) ?? secondBranch(name, branches.get(name));
+        if (message === undefined) branches.set(name, { condition, side });
+        else problems.push({ field: `spec.steps[${index}].condition.${side}[${at}]`, message });
+      }
+    }
+  }
+  return { branches, problems };
+}
+
+function secondBranch(name: string, first: Branch | undefined): string | undefined {
+  if (first === undefined) return undefined;
+  return `names ${name}, which is in the branch ${first.side} of ${first.condition} already: a step belongs to one branch at most`;
+}
+
+/** What a step without `dependsOn` waits for. */
+function impliedBy(
+  steps: readonly Ordered[],
+  branches: ReadonlyMap<string, Branch>,
+): (step: Ordered, index: number) => string[] {
+  const byName = new Map(steps.map((step, index) => [step.name, { step, index }]));
+  const listOf = ({ condition, side }: Branch) => byName.get(condition)?.step.condition?.[side] ?? [];
+
+  /** The steps after which nothing of a step is left to do: its own end, or for a condition that of each branch. */
+  function ends(name: string, seen: ReadonlySet<string> = new Set()): string[] {
+    const sides = byName.get(name)?.step.condition;
+    if (!sides || seen.has(name)) return [name];
+    const within = new Set([...seen, name]);
+    return SIDES.flatMap((side) => {
+      const last = sides[side]?.at(-1);
+      return last === undefined ? [name] : ends(last, within);
+    });
+  }
+
+  /** The condition that is in no branch and holds the step, directly or further up. */
+  function outermost(name: string): string {
+    const seen = new Set<string>();
+    let top = name;
+    for (let branch = branches.get(top); branch && !seen.has(top); branch = branches.get(top)) {
+      seen.add(top);
+      top = branch.condition;
+    }
+    return top;
+  }
+
+  const hasBegun = (condition: string, index: number) =>
+    [...branches].some(
+      ([name, branch]) => branch.condition === condition && (byName.get(name)?.index ?? index) < index,
+    );
+
+  return ({ name }, index) => {
+    const branch = branches.get(name);
+    if (branch) {
+      const list = listOf(branch);
+      const before = list[list.indexOf(name) - 1];
+      return before === undefined ? [branch.condition] : ends(before);
+    }
+    // A condition may stand behind steps of its own branches, which wait for it.
+    const previous = steps.slice(0, index).findLast((step) => outermost(step.name) !== name)?.name;
+    if (previous === undefined) return [];
+    const top = outermost(previous);
+    return top === previous && !hasBegun(top, index) ? [previous] : ends(top);
+  };
+}
+
+/** Steps of a branch that could run before it is known whether the branch is taken. */
+function strayProblems(
+  steps: readonly Ordered[],
+  branches: ReadonlyMap<string, Branch>,
+  waitsFor: ReadonlyMap<string, readonly string[]>,
+): Problem[] {
+  return steps.flatMap(({ name, dependsOn }, index) => {
+    const branch = branches.get(name);
+    if (!branch || !dependsOn || ancestorsOf(name, waitsFor).has(branch.condition)) return [];
+    const message = `does not wait for ${branch.condition}, in whose branch ${branch.side} the step is: add ${branch.condition}, or a step behind it`;
+    return [{ field: `spec.steps[${index}].dependsOn`, message }];
+  });
 }
 
 /**

@@ -12,6 +12,8 @@ export interface Scope {
   behind: ReadonlySet<string>;
   /** Fields of `run`: in `finally` the phase is known. */
   run: readonly string[];
+  /** Variables that are there beside those of every expression, for example `item`. */
+  variables?: readonly string[];
 }
 
 /** What an expression reads. */
@@ -37,6 +39,8 @@ const TYPES = new Set([
   'uint',
 ]);
 const STEP_FIELDS = ['phase', 'outputs', 'summary'];
+const TRIGGER_FIELDS = ['type', 'name', 'by', 'git'];
+const VARIABLES = ['params', 'steps', 'run', 'workflow', 'trigger'];
 
 /** A variable, or one member of it: `params`, `params.region`, `steps["check-env"]`. */
 interface Reference {
@@ -131,13 +135,18 @@ function checkReference({ variable, member }: Reference, walk: Walk): void {
       checkField('workflow', member, ['name'], problems);
       return;
     case 'trigger':
-      checkField('trigger', member, ['type'], problems);
+      checkField('trigger', member, TRIGGER_FIELDS, problems);
       return;
     default:
-      problems.add(
-        `reads ${variable}, which is not known: there are params, steps, run, workflow and trigger.${quoteHint(variable)}`,
-      );
+      checkVariable(variable, walk);
   }
+}
+
+function checkVariable(name: string, { scope, problems }: Walk): void {
+  const known = [...VARIABLES, ...(scope.variables ?? [])];
+  if (known.includes(name)) return;
+  const list = `${known.slice(0, -1).join(', ')} and ${known.at(-1)}`;
+  problems.add(`reads ${name}, which is not known here: there are ${list}.${quoteHint(name)}`);
 }
 
 const quoteHint = (word: string) => ` Text is written in quotes: "${word}".`;

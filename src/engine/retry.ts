@@ -1,5 +1,5 @@
 import { parseDuration } from '../api/common.ts';
-import type { Retry } from '../api/step.ts';
+import type { Retry } from '../api/retry.ts';
 import { hash64 } from './hash.ts';
 
 /**

@@ -35,7 +35,8 @@ function schemaMessage(issue: z.core.$ZodIssue): string {
 export function nameProblems(spec: WorkflowSpec): Problem[] {
   const firsts = new Map<string, string>();
   return stepsOf(spec).flatMap(({ step, field }) => {
-    const types = STEP_TYPES.filter((type) => step[type] !== undefined);
+    const members: Partial<Record<string, unknown>> = step;
+    const types = STEP_TYPES.filter((type) => members[type] !== undefined);
     const problems: Problem[] = [];
     const report = (at: string, message: string) => problems.push({ field: `${field}${at}`, message });
     if (!NAME.test(step.name)) {

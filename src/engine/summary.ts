@@ -1,5 +1,5 @@
 import type { Condition } from '../api/common.ts';
-import type { RunPhase, StepStatus, WorkflowRunStatus } from '../api/workflow-run.ts';
+import type { Cancellation, RunPhase, StepStatus, WorkflowRunStatus } from '../api/workflow-run.ts';
 import type { Graph, Node } from './model.ts';
 import { cut, MAX_MESSAGE, spanOf, timeOf } from './text.ts';
 
@@ -15,13 +15,27 @@ export function hasEnded(step: StepStatus | undefined): boolean {
 
 /** Whether a step failed and was not forgiven. */
 export const hasFailed = (node: Node, step: StepStatus | undefined): boolean =>
-  step?.phase === 'Failed' && node.spec.continueOnError !== true;
+  step?.phase === 'Failed' && !node.forgiven;
+
+/** Whether a row is that of an instance of a step, as `plan[us]`. */
+export const isInstance = ({ name }: StepStatus): boolean => name.includes('[');
 
 /** A step that nothing has been decided about. */
 export const pendingStep = ({ name, type }: Node): StepStatus => ({ name, type, phase: 'Pending' });
 
+/** What ends a run before its time. */
+export interface Interruption {
+  cancellation?: Cancellation | undefined;
+  timedOutAt?: string | undefined;
+}
+
 /** The phase that a run ends in if nothing else happens. */
-export function outcomeOf(graph: Graph, steps: Steps, timedOutAt: string | undefined): RunPhase {
+export function outcomeOf(
+  graph: Graph,
+  steps: Steps,
+  { cancellation, timedOutAt }: Interruption,
+): RunPhase {
+  if (cancellation) return 'Cancelled';
   if (timedOutAt !== undefined) return 'TimedOut';
   return graph.nodes.some((node) => hasFailed(node, steps.get(node.name))) ? 'Failed' : 'Succeeded';
 }
@@ -30,13 +44,18 @@ export interface Summarized {
   graph: Graph;
   status: WorkflowRunStatus;
   steps: Steps;
+  /** The instances of each step that has been taken apart. */
+  instances: ReadonlyMap<string, readonly Node[]>;
   timedOutAt?: string | undefined;
   now: number;
 }
 
 /** The status of a run whose steps have changed. */
-export function summarize({ graph, status, steps, timedOutAt, now }: Summarized): WorkflowRunStatus {
-  const list = graph.nodes.map((node) => steps.get(node.name) ?? pendingStep(node));
+export function summarize(turn: Summarized): WorkflowRunStatus {
+  const { graph, status, steps, instances, timedOutAt, now } = turn;
+  const rowOf = (node: Node) => steps.get(node.name) ?? pendingStep(node);
+  const list = graph.nodes.map(rowOf);
+  const rows = graph.nodes.flatMap((node) => [rowOf(node), ...(instances.get(node.name) ?? []).map(rowOf)]);
   const { currentStep: _current, ...before } = status;
   const current = currentOf(list);
   const next: WorkflowRunStatus = {
@@ -44,11 +63,11 @@ export function summarize({ graph, status, steps, timedOutAt, now }: Summarized)
     progress: progressOf(list),
     ...(current === '' ? {} : { currentStep: current }),
     ...(timedOutAt === undefined ? {} : { timedOutAt }),
-    steps: list,
+    steps: rows,
   };
   if (!list.every(hasEnded)) return next;
-  const phase = outcomeOf(graph, steps, timedOutAt);
-  return finish(next, { phase, ...reasonOf(phase, graph, steps) }, now);
+  const phase = outcomeOf(graph, steps, next);
+  return finish(next, { phase, ...reasonOf(phase, turn) }, now);
 }
 
 /** Ends a run. */
@@ -80,6 +99,12 @@ export function succeeded(
   return { type: 'Succeeded', status, reason, message, lastTransitionTime: timeOf(now) };
 }
 
+/** The phase that a run is in, or ends in if nothing else happens to it. */
+export function outcomeSoFar(graph: Graph, status: WorkflowRunStatus): RunPhase {
+  if (status.finishedAt !== undefined && status.phase) return status.phase;
+  return outcomeOf(graph, new Map((status.steps ?? []).map((step) => [step.name, step])), status);
+}
+
 /** Steps that have ended, of all: `3/5`. */
 export const progressOf = (steps: readonly StepStatus[]): string =>
   `${steps.filter(hasEnded).length}/${steps.length}`;
@@ -92,7 +117,13 @@ function currentOf(steps: readonly StepStatus[]): string {
   return `${first} and ${running.length - 1} more`;
 }
 
-function reasonOf(phase: RunPhase, graph: Graph, steps: Steps): { reason: string; message: string } {
+function reasonOf(
+  phase: RunPhase,
+  { graph, status: { cancellation }, steps }: Summarized,
+): { reason: string; message: string } {
+  if (phase === 'Cancelled' && cancellation) {
+    return { reason: cancellation.reason, message: cancellation.message };
+  }
   if (phase === 'TimedOut') {
     const limit = graph.timeout === undefined ? '' : ` of ${spanOf(graph.timeout)}`;
     return { reason: 'RunTimedOut', message: `The run exceeded its timeout${limit}.` };

@@ -15,7 +15,7 @@ const scope: Scope = {
 
 const valuesWith = (text: string): Values => ({
   params: { region: 'us', count: 3, text },
-  trigger: { type: 'Manual' },
+  trigger: { type: 'Manual' as const },
   run: { name: 'run-1', namespace: 'default', uid: 'uid-1' },
   workflow: { name: 'deploy' },
   step: () => ({ phase: 'Succeeded', summary: '', outputs: { zones: ['a', 'b'], none: null } }),

@@ -1,3 +1,4 @@
+import type { Scalar } from '../api/common.ts';
 import { compileExpression, type Expression, type Values } from './expression.ts';
 import type { Scope } from './references.ts';
 import { cut, MAX_QUOTE } from './text.ts';
@@ -63,16 +64,39 @@ function endOfQuote(text: string, start: number): number | undefined {
   return undefined;
 }
 
-/** The text that a template stands for; the error is a sentence. */
-export function renderTemplate({ parts }: Template, values: Values): { text: string } | { error: string } {
+/**
+ * The text that a template stands for; the error is a sentence.
+ *
+ * @param escape is applied to what expressions give, and not to the text around them
+ */
+export function renderTemplate(
+  { parts }: Template,
+  values: Values,
+  escape: (value: string) => string = (value) => value,
+): { text: string } | { error: string } {
   let text = '';
   for (const part of parts) {
     const piece = typeof part === 'string' ? { text: part } : render(part, values);
     if ('error' in piece) return piece;
-    text += piece.text;
+    text += typeof part === 'string' ? part : escape(piece.text);
     if (text.length > MAX_TEXT) return { error: `comes to more than ${MAX_TEXT} characters` };
   }
   return { text };
+}
+
+/** The same, but a template that is one expression and nothing else is the value of that, which must be a scalar. */
+export function renderScalar(template: Template, values: Values): { value: Scalar } | { error: string } {
+  const [expression, ...others] = template.parts.filter((part) => part !== '');
+  if (expression === undefined || typeof expression === 'string' || others.length > 0) {
+    const rendered = renderTemplate(template, values);
+    return 'error' in rendered ? rendered : { value: rendered.text };
+  }
+  const result = expression.evaluate(values);
+  if ('value' in result && (typeof result.value === 'number' || typeof result.value === 'boolean')) {
+    return { value: result.value };
+  }
+  const rendered = render(expression, values);
+  return 'error' in rendered ? rendered : { value: rendered.text };
 }
 
 function render(expression: Expression, values: Values): { text: string } | { error: string } {

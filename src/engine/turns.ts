@@ -34,14 +34,14 @@ export const succeeded = (more: Partial<Result> = {}) =>
   ended({ outcome: 'Succeeded', reason: 'Completed', ...more });
 export const failed = (reason = 'ExitCode', more: Partial<Result> = {}) =>
   ended({ outcome: 'Failed', reason, message: 'It failed.', ...more });
-export const evicted = failed('Evicted', { infrastructure: true });
+export const evicted = failed('Evicted', { notStarted: true });
 
 /** A run that a test takes on turn by turn. Times are milliseconds since it was accepted. */
 export function takeOn(spec: object, params: RunContext['params'] = {}) {
   const compiled = compile(spec, resolvers);
   if (!compiled.ok) throw new Error(JSON.stringify(compiled.problems));
   const { graph } = compiled;
-  const run = { name: 'r', namespace: 'ns', uid: 'uid', workflow: 'w', params, trigger: { type: 'Manual' } };
+  const run = { name: 'r', namespace: 'ns', uid: 'uid', workflow: 'w', params, trigger: { type: 'Manual' as const } };
   let status = acceptRun(graph, 'revision', T0);
   let last: Decision = { status, effects: [] };
   return {

@@ -1,5 +1,6 @@
 import type { EnvVar } from 'kubernetes-types/core/v1.d.ts';
-import type { FinallyStep, ScriptStep, Step } from '../api/step.ts';
+import type { ScriptStep } from '../api/script-step.ts';
+import type { FinallyStep, Step } from '../api/step.ts';
 import type { StepType } from './step-type.ts';
 
 /**
