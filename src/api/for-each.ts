@@ -29,7 +29,7 @@ export const forEach = z
     description:
       'Runs the step once for each item, as instances named step[key]. ${{ item }} and ${{ index }} stand for the item and its place. steps.<name>.outputs is then the list of what the instances gave, in the order of the items.',
     ...checks({
-      rule: 'has(self.items) != has(self.expression)',
+      rule: 'has(dyn(self).items) != has(self.expression)',
       message: 'exactly one of items and expression must be set: they say what the instances are for',
     }),
   });

@@ -100,11 +100,21 @@ export type Retention = z.infer<typeof retention>;
  */
 const indexOf = (steps: string) => `[${steps}.transformMapEntry(i, s, {s.name: i})]`;
 
-const dependenciesExist = {
-  rule: `${indexOf('self')}.all(index, self.all(s, !has(s.dependsOn) || s.dependsOn.all(d, d in index)))`,
-  message: 'must be the name of exactly one step: correct or remove it',
-  culprit: `${indexOf('self')}.map(index, self.map(s, has(s.dependsOn) && s.dependsOn.exists(d, !(d in index)), s.dependsOn.filter(d, !(d in index))[0] + '" in dependsOn of step "' + s.name)[0])[0]`,
+/** That the steps which a list names are there; `list` is its path in a step, as CEL writes it, `field` as people do. */
+const namesExist = (list: string, field: string, has: string) => {
+  const stranger = `s.${list}.filter(d, !(d in index))[0]`;
+  return {
+    rule: `${indexOf('self')}.all(index, self.all(s, !(${has}) || s.${list}.all(d, d in index)))`,
+    message: 'must be the name of exactly one step: correct or remove it',
+    culprit: `${indexOf('self')}.map(index, self.map(s, (${has}) && s.${list}.exists(d, !(d in index)), ${stranger} + '" in ${field} of step "' + s.name)[0])[0]`,
+  };
 };
+
+const stepsExist = [
+  namesExist('dependsOn', 'dependsOn', 'has(s.dependsOn)'),
+  namesExist('condition.then', 'condition.then', 'has(s.condition) && has(s.condition.then)'),
+  namesExist('condition.__else__', 'condition.else', 'has(s.condition) && has(s.condition.__else__)'),
+];
 
 const namesDiffer = {
   rule: `!has(self.finally) || ${indexOf('self.steps')}.all(index, self.finally.all(f, !(f.name in index)))`,
@@ -147,7 +157,7 @@ export const workflowSpec = z
       .meta({
         description: 'What a run does. A plain list is a pipeline: each step waits for the one before it.',
         ...byName,
-        ...checks(dependenciesExist),
+        ...checks(...stepsExist),
       }),
     finally: z
       .array(finallyStep)
