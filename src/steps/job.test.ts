@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { jobOf, podOf } from './job.ts';
-import { labelValue } from './labels.ts';
+import { attemptLabels, labelValue } from './labels.ts';
 import { script } from './script.ts';
 
 const owner = { namespace: 'ns', name: 'run-1', uid: 'run-uid', workflow: 'w' };
 const programOf = (step: Parameters<typeof script.program>[0]) =>
   script.program(step, { script: 'default-image' });
 const jobFor = (step: Parameters<typeof script.program>[0], podDefaults = {}) =>
-  jobOf(owner, { name: 'run-1-s-1', step, attempt: 1, program: programOf(step), podDefaults });
+  jobOf(owner, { name: 'run-1-s-1', row: 's', step, attempt: 1, program: programOf(step), podDefaults });
 const step = { name: 's', script: { bash: 'true' } };
 
 suite('the Job of an attempt', () => {
@@ -88,18 +88,47 @@ suite('a script', () => {
   test('has the templates of its env replaced, and nothing else', () => {
     const source = { bash: '${{ params.x }}', env: { A: '${{ params.x }}' } };
     const asked: string[] = [];
-    const resolved = script.resolve({ name: 's', script: source }, (field, text) => {
+    const text = (field: string, text: string) => {
       asked.push(`${field}: ${text}`);
       return 'value';
-    });
+    };
+    const resolved = script.resolve({ name: 's', script: source }, { text, scalar: (_, value) => value });
     assert.deepEqual(resolved.script, { bash: '${{ params.x }}', env: { A: 'value' } });
     assert.deepEqual(asked, ['script.env.A: ${{ params.x }}']);
   });
 });
 
-test('a long name becomes a label value that differs from that of another with the same start', () => {
-  assert.equal(labelValue('short'), 'short');
-  const [a, b] = [labelValue(`${'x'.repeat(100)}a`), labelValue(`${'x'.repeat(100)}b`)];
-  assert.equal(a.length, 63);
-  assert.notEqual(a, b);
+suite('labels', () => {
+  const labelsOf = (row: string) =>
+    attemptLabels({ run: { name: 'run-1', workflow: 'w' }, step: row, attempt: 2 });
+
+  test('name the workflow, the run, the step and the attempt', () =>
+    assert.deepEqual(labelsOf('s'), {
+      'signalbox.dev/workflow': 'w',
+      'signalbox.dev/run': 'run-1',
+      'signalbox.dev/step': 's',
+      'signalbox.dev/attempt': '2',
+    }));
+
+  test('name the instance of a step beside the step', () => {
+    const labels = labelsOf('plan[us]');
+    assert.equal(labels['signalbox.dev/step'], 'plan');
+    assert.equal(labels['signalbox.dev/instance'], 'us');
+  });
+
+  test('take every key of an instance that there can be', () => {
+    for (const key of ['-1', 'a.', '_', 'x'.repeat(63), '...']) {
+      assert.match(
+        labelsOf(`s[${key}]`)['signalbox.dev/instance'] ?? '',
+        /^[A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?$/,
+      );
+    }
+  });
+
+  test('tell a long name from another with the same start', () => {
+    assert.equal(labelValue('short'), 'short');
+    const [a, b] = [labelValue(`${'x'.repeat(100)}a`), labelValue(`${'x'.repeat(100)}b`)];
+    assert.equal(a.length, 63);
+    assert.notEqual(a, b);
+  });
 });

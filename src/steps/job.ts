@@ -1,10 +1,10 @@
 import type { Job } from 'kubernetes-types/batch/v1.d.ts';
 import type { Container, Pod, PodSpec, PodTemplateSpec } from 'kubernetes-types/core/v1.d.ts';
 import type { OwnerReference } from 'kubernetes-types/meta/v1.d.ts';
-import { API_VERSION, GROUP, parseDuration } from '../api/common.ts';
+import { API_VERSION, GROUP } from '../api/common.ts';
 import type { PodSettings } from '../api/pod-settings.ts';
-import { DEFAULT_TIMEOUT, type FinallyStep, type Step } from '../api/step.ts';
-import { LABELS, labelValue } from './labels.ts';
+import { type FinallyStep, type Step, timeoutOf } from '../api/step.ts';
+import { attemptLabels } from './labels.ts';
 import type { Program } from './step-type.ts';
 
 /** Value of a Job's `spec.managedBy`: the built-in Job controller leaves such Jobs alone. */
@@ -18,7 +18,7 @@ const HOME = '/home/signalbox';
 const WORKSPACE = '/workspace';
 const UID = 65532;
 
-/** The run that a Job belongs to. */
+/** The run that an attempt belongs to. */
 export interface Owner {
   namespace: string;
   name: string;
@@ -29,6 +29,8 @@ export interface Owner {
 /** One attempt of a step. */
 export interface AttemptSpec {
   name: string;
+  /** Name of its row in the status: the step, or an instance of it such as `plan[us]`. */
+  row: string;
   step: Step | FinallyStep;
   attempt: number;
   program: Program;
@@ -37,12 +39,7 @@ export interface AttemptSpec {
 
 /** The Job of one attempt. The API server adds the selector labels to its pod template. */
 export function jobOf(owner: Owner, attempt: AttemptSpec): Job {
-  const labels = {
-    [LABELS.workflow]: labelValue(owner.workflow),
-    [LABELS.run]: labelValue(owner.name),
-    [LABELS.step]: attempt.step.name,
-    [LABELS.attempt]: String(attempt.attempt),
-  };
+  const labels = attemptLabels({ run: owner, step: attempt.row, attempt: attempt.attempt });
   return {
     apiVersion: 'batch/v1',
     kind: 'Job',
@@ -84,7 +81,8 @@ export function podOf(job: Job): Pod {
   };
 }
 
-function runReference(owner: Owner): OwnerReference {
+/** Makes what an attempt is made of go with its run, and the deletion of the run wait for it. */
+export function runReference(owner: Pick<Owner, 'name' | 'uid'>): OwnerReference {
   return {
     apiVersion: API_VERSION,
     kind: 'WorkflowRun',
@@ -103,10 +101,7 @@ function templateOf(attempt: AttemptSpec, labels: Record<string, string>): PodTe
 function podSpecOf(attempt: AttemptSpec, settings: PodSettings): PodSpec {
   return {
     restartPolicy: 'Never',
-    activeDeadlineSeconds: Math.max(
-      1,
-      Math.ceil(parseDuration(attempt.step.timeout ?? DEFAULT_TIMEOUT) / 1000),
-    ),
+    activeDeadlineSeconds: Math.max(1, Math.ceil(timeoutOf(attempt.step) / 1000)),
     automountServiceAccountToken: settings.serviceAccountName !== undefined,
     enableServiceLinks: false,
     // As process 1 a script would ignore SIGTERM, and every stop would take the whole grace period.

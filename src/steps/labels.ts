@@ -6,14 +6,40 @@ export const LABELS = {
   workflow: `${GROUP}/workflow`,
   run: `${GROUP}/run`,
   step: `${GROUP}/step`,
+  instance: `${GROUP}/instance`,
   attempt: `${GROUP}/attempt`,
 } as const;
 
+/** Label of the Secrets that steps may have the operator read for them. */
+export const USE_LABEL = `${GROUP}/use`;
+
 const LABEL_VALUE_LENGTH = 63;
 
-/** A name as a label value: itself, or, as names may be longer than label values, its start and a hash. */
+/** A name as a label value: itself if it can be one, otherwise as much of its start as can be, and a hash. */
 export function labelValue(name: string): string {
-  if (name.length <= LABEL_VALUE_LENGTH) return name;
+  if (name.length <= LABEL_VALUE_LENGTH && /^[A-Za-z0-9]([-\w.]*[A-Za-z0-9])?$/.test(name)) return name;
   const hash = createHash('sha256').update(name).digest('hex').slice(0, 10);
-  return `${name.slice(0, LABEL_VALUE_LENGTH - hash.length - 1)}-${hash}`;
+  const start = name.replaceAll(/[^-\w.]/g, '-').replace(/^[^A-Za-z0-9]+/, '');
+  return start === '' ? hash : `${start.slice(0, LABEL_VALUE_LENGTH - hash.length - 1)}-${hash}`;
+}
+
+/** What tells one attempt of a run from all others. */
+export interface AttemptOf {
+  /** The run that it belongs to. */
+  run: { name: string; workflow: string };
+  /** Name of its row in the status: the step, or an instance of it such as `plan[us]`. */
+  step: string;
+  attempt: number;
+}
+
+/** The labels of what an attempt is made of. */
+export function attemptLabels({ run, step, attempt }: AttemptOf): Record<string, string> {
+  const [, name = step, key] = /^([^[]+)\[(.*)\]$/.exec(step) ?? [];
+  return {
+    [LABELS.workflow]: labelValue(run.workflow),
+    [LABELS.run]: labelValue(run.name),
+    [LABELS.step]: name,
+    ...(key === undefined ? {} : { [LABELS.instance]: labelValue(key) }),
+    [LABELS.attempt]: String(attempt),
+  };
 }

@@ -27,61 +27,125 @@ suite('a pod that has ended', () => {
   test('has ended as soon as its container has, also before its phase says so', () =>
     assert.equal(observe({ phase: 'Running', ...exit(0) }).state, 'Ended'));
 
-  const failures: [string, PodStatus, string, RegExp][] = [
-    ['another code', { phase: 'Failed', ...exit(3) }, 'ExitCode', /exit code 3\.$/],
-    ['a signal', { phase: 'Failed', ...exit(143, { reason: 'Error' }) }, 'ExitCode', /143 \(signal 15\)/],
-    ['too much memory', { phase: 'Failed', ...exit(137, { reason: 'OOMKilled' }) }, 'OOMKilled', /memory/],
+  const deleted = { deletionTimestamp: END };
+  const target = (reason: string, message: string) => ({
+    conditions: [{ type: 'DisruptionTarget', status: 'True' as const, reason, message }],
+  });
+
+  /** How it ended, the reason, the message, and whether it is the platform's fault. */
+  const failures: [string, Parameters<typeof observePod>[0], string, RegExp, 'step' | 'platform'][] = [
+    ['another code', { status: { phase: 'Failed', ...exit(3) } }, 'ExitCode', /exit code 3\.$/, 'step'],
+    [
+      'a signal',
+      { status: { phase: 'Failed', ...exit(143, { reason: 'Error' }) } },
+      'ExitCode',
+      /143 \(signal 15\)/,
+      'step',
+    ],
+    [
+      'too much memory',
+      { status: { phase: 'Failed', ...exit(137, { reason: 'OOMKilled' }) } },
+      'OOMKilled',
+      /memory/,
+      'step',
+    ],
     [
       'no interpreter',
-      { phase: 'Failed', ...exit(128, { reason: 'StartError', message: 'no bash' }) },
+      { status: { phase: 'Failed', ...exit(128, { reason: 'StartError', message: 'no bash' }) } },
       'StartError',
       /no bash/,
+      'step',
     ],
     [
       'outputs that are none',
-      { phase: 'Succeeded', ...exit(0, { message: 'hello' }) },
+      { status: { phase: 'Succeeded', ...exit(0, { message: 'hello' }) } },
       'InvalidOutput',
       /hello/,
-    ],
-    [
-      'a lost container',
-      { phase: 'Failed', ...exit(137, { reason: 'ContainerStatusUnknown' }) },
-      'ContainerStatusUnknown',
-      /lost sight/,
+      'step',
     ],
     [
       'the deadline',
-      { phase: 'Failed', reason: 'DeadlineExceeded', ...exit(143) },
+      { status: { phase: 'Failed', reason: 'DeadlineExceeded', ...exit(143) } },
       'DeadlineExceeded',
       /timeout/,
+      'step',
+    ],
+    [
+      'a lost container',
+      { status: { phase: 'Failed', ...exit(137, { reason: 'ContainerStatusUnknown' }) } },
+      'ContainerStatusUnknown',
+      /lost sight/,
+      'platform',
     ],
     [
       'an eviction',
-      { phase: 'Failed', reason: 'Evicted', message: 'low on memory', ...exit(137) },
+      { status: { phase: 'Failed', reason: 'Evicted', message: 'low on memory', ...exit(137) } },
       'Evicted',
       /low on memory/,
+      'platform',
     ],
+    [
+      'a drained node',
+      {
+        metadata: deleted,
+        status: {
+          phase: 'Failed',
+          ...exit(143),
+          ...target('EvictionByEvictionAPI', 'Eviction API: evicting'),
+        },
+      },
+      'EvictionByEvictionAPI',
+      /evicting/,
+      'platform',
+    ],
+    ['kubectl delete', { metadata: deleted, status: exit(143) }, 'PodDeleted', /deleted the pod/, 'platform'],
+    [
+      'a lost node',
+      { status: { phase: 'Failed', ...target('DeletionByPodGC', 'node not found') } },
+      'DeletionByPodGC',
+      /node not found/,
+      'platform',
+    ],
+    ['nobody knows what', { status: { phase: 'Failed' } }, 'PodFailed', /no reason/, 'platform'],
   ];
-  for (const [title, status, reason, message] of failures) {
-    test(`by ${title} has failed`, () => {
-      const seen = observe(status);
+  for (const [title, pod, reason, message, fault] of failures) {
+    test(`by ${title} has failed, which is the fault of the ${fault}`, () => {
+      const seen = observePod(pod, NOW);
       assert.ok(seen.state === 'Ended');
       assert.equal(seen.result.outcome, 'Failed');
       assert.equal(seen.result.reason, reason);
       assert.match(seen.result.message ?? '', message);
-      assert.equal(seen.result.infrastructure, undefined);
+      assert.equal(seen.result.infrastructure, fault === 'platform' ? true : undefined);
     });
   }
 
-  test('before its container ran is no fault of the step', () => {
-    const seen = observe({
-      phase: 'Failed',
-      reason: 'Evicted',
-      ...container({ waiting: { reason: 'ContainerCreating' } }),
-    });
+  test('says what code the script ended with, and none that the kubelet made up', () => {
+    const codeOf = (terminated: PodStatus, metadata = {}) => {
+      const seen = observePod({ metadata, status: terminated }, NOW);
+      return seen.state === 'Ended' ? seen.result.exitCode : Number.NaN;
+    };
+    assert.equal(codeOf(exit(75)), 75);
+    assert.equal(codeOf(exit(137, { reason: 'OOMKilled' })), 137);
+    assert.equal(codeOf(exit(128, { reason: 'StartError' })), undefined);
+    assert.equal(codeOf(exit(137, { reason: 'ContainerStatusUnknown' })), undefined);
+    assert.equal(codeOf(exit(143), deleted), undefined);
+  });
+
+  test('before its container ran never began', () => {
+    const status = { phase: 'Failed', reason: 'Evicted' };
+    const seen = observe({ ...status, ...container({ waiting: { reason: 'ContainerCreating' } }) });
     assert.ok(seen.state === 'Ended');
+    assert.equal(seen.result.notStarted, true);
     assert.equal(seen.result.infrastructure, true);
     assert.equal(seen.result.finishedAt, NOW);
+    const begun = observe({ ...status, ...exit(137) });
+    assert.ok(begun.state === 'Ended');
+    assert.equal(begun.result.notStarted, undefined);
+  });
+
+  test('by itself in the time that it had left has succeeded', () => {
+    const seen = observePod({ metadata: deleted, status: exit(0) }, NOW);
+    assert.equal(seen.state === 'Ended' && seen.result.outcome, 'Succeeded');
   });
 });
 

@@ -17,15 +17,20 @@ const STARTING = new Set(['ContainerCreating', 'PodInitializing']);
 export function observePod(pod: PodView, now: number): Observation {
   const main = pod.status?.containerStatuses?.find((container) => container.name === MAIN);
   const terminated = main?.state?.terminated;
-  if (terminated && !terminatedByNode(pod)) return { state: 'Ended', result: exited(terminated, now) };
-  if (pod.status?.phase === 'Failed') return { state: 'Ended', result: failedPod(pod, main, now) };
+  if (terminated && !isEndedFromOutside(pod, terminated)) {
+    return { state: 'Ended', result: exited(terminated, now) };
+  }
+  if (terminated || pod.status?.phase === 'Failed') {
+    return { state: 'Ended', result: endedFromOutside(pod, main, now) };
+  }
   if (main?.state?.running) return { state: 'Running' };
   return waiting(pod, main);
 }
 
-/** The pod was ended from outside: its own reason says more than the exit code of the container. */
-function terminatedByNode(pod: PodView): boolean {
-  return pod.status?.phase === 'Failed' && pod.status.reason !== undefined;
+/** The pod was ended, and its container only with it: the reason of that says more than an exit code. */
+function isEndedFromOutside({ metadata, status }: PodView, { exitCode }: ContainerStateTerminated): boolean {
+  if (status?.phase === 'Failed' && status.reason !== undefined) return true;
+  return exitCode !== 0 && metadata?.deletionTimestamp !== undefined;
 }
 
 function exited(terminated: ContainerStateTerminated, now: number): Result {
@@ -42,17 +47,20 @@ function exited(terminated: ContainerStateTerminated, now: number): Result {
   };
 }
 
-function exitReason({ exitCode, reason, message }: ContainerStateTerminated): {
-  reason: string;
-  message: string;
-} {
+function exitReason({
+  exitCode,
+  reason,
+  message,
+}: ContainerStateTerminated): Pick<Result, 'reason' | 'message' | 'exitCode' | 'infrastructure'> {
   switch (reason) {
     case 'OOMKilled':
       return {
         reason,
         message:
           'The container used more memory than its limit: raise pod.resources.limits.memory or use less.',
+        exitCode,
       };
+    // The exit codes of these two are the kubelet's own invention.
     case 'StartError':
     case 'ContainerCannotRun':
       return {
@@ -64,9 +72,10 @@ function exitReason({ exitCode, reason, message }: ContainerStateTerminated): {
         reason,
         message:
           'The node lost sight of the container, as when it is restarted or the pod is evicted; the script may have run.',
+        infrastructure: true,
       };
     default:
-      return { reason: 'ExitCode', message: exitMessage(exitCode) };
+      return { reason: 'ExitCode', message: exitMessage(exitCode), exitCode };
   }
 }
 
@@ -75,21 +84,33 @@ function exitMessage(exitCode: number): string {
   return `The script ended with exit code ${exitCode}${signal}.`;
 }
 
-function failedPod(pod: PodView, main: ContainerStatus | undefined, now: number): Result {
-  const reason = pod.status?.reason ?? 'PodFailed';
-  const started = main?.state?.terminated?.startedAt !== undefined || main?.state?.running !== undefined;
-  return {
-    outcome: 'Failed',
-    finishedAt: main?.state?.terminated?.finishedAt ? Date.parse(main.state.terminated.finishedAt) : now,
-    reason,
-    message: failedPodMessage(reason, pod.status?.message),
-    ...(started || reason === 'DeadlineExceeded' ? {} : { infrastructure: true }),
-  };
+function endedFromOutside(pod: PodView, main: ContainerStatus | undefined, now: number): Result {
+  const terminated = main?.state?.terminated;
+  const finishedAt = terminated?.finishedAt ? Date.parse(terminated.finishedAt) : now;
+  const failed = { outcome: 'Failed', finishedAt } as const;
+  const { reason, message } = causeOf(pod);
+  if (reason === 'DeadlineExceeded') {
+    return { ...failed, reason, message: 'The step ran longer than its timeout and was stopped.' };
+  }
+  const started = terminated?.startedAt !== undefined || main?.state?.running !== undefined;
+  return { ...failed, reason, message, infrastructure: true, ...(started ? {} : { notStarted: true }) };
 }
 
-function failedPodMessage(reason: string, message: string | undefined): string {
-  if (reason === 'DeadlineExceeded') return 'The step ran longer than its timeout and was stopped.';
-  return `The node ended the pod: ${message ?? reason}`;
+/** Why a pod was ended: the kubelet says so in its status, others in its condition, and kubectl delete nowhere. */
+function causeOf({ metadata, status }: PodView): { reason: string; message: string } {
+  const { reason, message } = status ?? {};
+  if (reason !== undefined) return { reason, message: `The node ended the pod: ${message ?? reason}` };
+  const disruption = status?.conditions?.find(
+    ({ type, status }) => type === 'DisruptionTarget' && status === 'True',
+  );
+  if (disruption?.reason !== undefined) {
+    const { reason, message } = disruption;
+    return { reason, message: `The cluster ended the pod: ${message ?? reason}` };
+  }
+  if (metadata?.deletionTimestamp !== undefined) {
+    return { reason: 'PodDeleted', message: 'Somebody deleted the pod while the step ran.' };
+  }
+  return { reason: 'PodFailed', message: `The node ended the pod: ${message ?? 'it gives no reason'}` };
 }
 
 function waiting(pod: PodView, main: ContainerStatus | undefined): Observation {

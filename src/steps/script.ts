@@ -1,18 +1,20 @@
 import type { EnvVar } from 'kubernetes-types/core/v1.d.ts';
 import type { ScriptStep } from '../api/script-step.ts';
 import type { FinallyStep, Step } from '../api/step.ts';
-import type { StepType } from './step-type.ts';
+import type { JobStepType } from './step-type.ts';
 
 /**
  * Runs source code given in the workflow. The source is an argument of its interpreter and never a template, so
  * no value from outside can become code: values come by environment.
  */
-export const script: StepType = {
-  resolve(spec, interpolate) {
+export const script: JobStepType = {
+  kind: 'Job',
+
+  resolve(spec, { text }) {
     const source = scriptOf(spec);
     if (!source.env) return spec;
     const env = Object.fromEntries(
-      Object.entries(source.env).map(([name, value]) => [name, interpolate(`script.env.${name}`, value)]),
+      Object.entries(source.env).map(([name, value]) => [name, text(`script.env.${name}`, value)]),
     );
     return { ...spec, script: { ...source, env } };
   },
