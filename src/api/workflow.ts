@@ -210,6 +210,14 @@ export const workflowStatus = z
       .optional()
       .meta({ description: 'The run that started last.' }),
     lastResult: z.string().max(32).optional().meta({ description: 'Phase of the run that ended last.' }),
+    manualRun: z
+      .strictObject({
+        name: z.string().max(253).meta({ description: 'Name of the WorkflowRun.' }),
+      })
+      .optional()
+      .meta({
+        description: 'The run that is being created because of the annotation signalbox.dev/run=now.',
+      }),
   })
   .meta({ description: 'What Signalbox reports about the workflow.' });
 export type WorkflowStatus = z.infer<typeof workflowStatus>;

@@ -2,6 +2,7 @@ import type { ControllerRevision } from 'kubernetes-types/apps/v1.d.ts';
 import type { Job } from 'kubernetes-types/batch/v1.d.ts';
 import type { Pod } from 'kubernetes-types/core/v1.d.ts';
 import type { ObjectMeta } from 'kubernetes-types/meta/v1.d.ts';
+import { GROUP } from '../api/common.ts';
 import type { Workflow, WorkflowRun } from '../api/resources.ts';
 import type { WorkflowSpec, WorkflowStatus } from '../api/workflow.ts';
 import type { WorkflowRunSpec, WorkflowRunStatus } from '../api/workflow-run.ts';
@@ -17,25 +18,38 @@ interface View {
   resourceVersion: string;
 }
 
-export interface WorkflowView extends View {
+/** What people may ask of an object by an annotation of our group, without the prefix. */
+export type ControlName = 'cancel' | 'retry' | 'run' | 'params';
+
+/** What was asked, by the name of the annotation. */
+export type Control = Readonly<Partial<Record<ControlName, string>>>;
+
+/** An object that people control by annotations, and that is kept until what belongs to it is gone. */
+interface ControlledView extends View {
+  control: Control;
+  finalizers: readonly string[];
+  /** When its deletion was asked for, in milliseconds since the epoch. */
+  deletedAt?: number;
+}
+
+export interface WorkflowView extends ControlledView {
   generation: number;
   spec: WorkflowSpec;
   status: WorkflowStatus;
 }
 
-export interface RunView extends View {
+export interface RunView extends ControlledView {
   createdAt: number;
-  deleting: boolean;
+  /** The run that started it by a step. */
+  owner?: { name: string; uid: string };
   spec: WorkflowRunSpec;
-  /** Whole while the run is active; what lists and retention need once it has ended. */
+  /** Whole while there is something to do; what others need to know of it after that. */
   status: WorkflowRunStatus;
 }
 
 export interface JobView extends View {
   /** The run that owns it. */
   run: { name: string; uid: string };
-  step: string;
-  attempt: number;
   createdAt: string;
   /** Whether its status still has to be closed. */
   open: boolean;
@@ -57,28 +71,52 @@ export interface RevisionView extends View {
   workflow: string;
 }
 
-export function workflowView(workflow: Workflow): WorkflowView {
+export function workflowView({ metadata, spec, status = {} }: Workflow): WorkflowView {
   return {
-    ...viewOf(workflow.metadata),
-    generation: workflow.metadata.generation ?? 0,
-    spec: workflow.spec,
-    status: workflow.status ?? {},
+    ...controlledViewOf(metadata, ['run', 'params']),
+    generation: metadata.generation ?? 0,
+    spec,
+    status,
   };
 }
 
-export function runView({ metadata, spec, status = {} }: WorkflowRun): RunView {
+/** Ten thousand finished runs are kept in memory; their steps and params are not. */
+export function runView(run: WorkflowRun): RunView {
+  const view = wholeRunView(run);
+  if (!isSettled(view.status)) return view;
+  return { ...view, spec: { ...view.spec, params: {} }, status: summaryOf(view) };
+}
+
+export function wholeRunView({ metadata, spec, status = {} }: WorkflowRun): RunView {
+  const owner = metadata.ownerReferences?.find(
+    ({ controller, kind }) => controller && kind === 'WorkflowRun',
+  );
   return {
-    ...viewOf(metadata),
+    ...controlledViewOf(metadata, ['cancel', 'retry']),
     createdAt: Date.parse(metadata.creationTimestamp ?? ''),
-    deleting: metadata.deletionTimestamp !== undefined,
-    spec: status.finishedAt ? { ...spec, params: {} } : spec,
-    status: status.finishedAt ? summaryOf(status) : status,
+    ...(owner ? { owner: { name: owner.name, uid: owner.uid } } : {}),
+    spec,
+    status,
   };
 }
 
-/** Ten thousand finished runs are kept in memory; their steps are not. */
-function summaryOf({ phase, startedAt, finishedAt, revision }: WorkflowRunStatus): WorkflowRunStatus {
-  return { phase, startedAt, finishedAt, revision };
+/** Whether a run has ended, and so has the telling of it. */
+export function isSettled({ finishedAt, notifications = [] }: WorkflowRunStatus): boolean {
+  return finishedAt !== undefined && !notifications.some(({ phase }) => phase === 'Running');
+}
+
+/** Whoever started the run by a step reads what came of it from here. */
+function summaryOf({ status, owner }: RunView): WorkflowRunStatus {
+  const { phase, startedAt, finishedAt, revision, round, handled, outputs, reason, message } = status;
+  return {
+    phase,
+    startedAt,
+    finishedAt,
+    revision,
+    ...(round === undefined ? {} : { round }),
+    ...(handled === undefined ? {} : { handled }),
+    ...(owner ? { outputs, reason, message } : {}),
+  };
 }
 
 export function jobView({ metadata = {}, status }: Job): JobView {
@@ -86,8 +124,6 @@ export function jobView({ metadata = {}, status }: Job): JobView {
   return {
     ...viewOf(metadata),
     run: { name: owner?.name ?? '', uid: owner?.uid ?? '' },
-    step: metadata.labels?.[LABELS.step] ?? '',
-    attempt: Number(metadata.labels?.[LABELS.attempt] ?? 0),
     createdAt: metadata.creationTimestamp ?? '',
     open: !status?.conditions?.some(
       ({ type, status }) => status === 'True' && (type === 'Complete' || type === 'Failed'),
@@ -118,6 +154,20 @@ export const STOP_DEADLINE_SECONDS = 1;
 
 export function revisionView({ metadata = {} }: ControllerRevision): RevisionView {
   return { ...viewOf(metadata), workflow: metadata.labels?.[LABELS.workflow] ?? '' };
+}
+
+/** The annotation by which something is asked. */
+export const annotationOf = (name: ControlName) => `${GROUP}/${name}` as const;
+
+function controlledViewOf(metadata: ObjectMeta, names: readonly ControlName[]): ControlledView {
+  const { annotations = {}, deletionTimestamp, finalizers = [] } = metadata;
+  const asked = names.filter((name) => annotations[annotationOf(name)] !== undefined);
+  return {
+    ...viewOf(metadata),
+    control: Object.fromEntries(asked.map((name) => [name, annotations[annotationOf(name)]])),
+    finalizers,
+    ...(deletionTimestamp === undefined ? {} : { deletedAt: Date.parse(deletionTimestamp) }),
+  };
 }
 
 function viewOf({ namespace = '', name = '', uid = '', resourceVersion = '' }: ObjectMeta): View {
