@@ -5,11 +5,13 @@ import { conditionStep } from './condition-step.ts';
 import { forEach } from './for-each.ts';
 import { retry } from './retry.ts';
 import { scriptStep } from './script-step.ts';
+import { slackStep } from './slack-step.ts';
 import { workflowStep } from './workflow-step.ts';
 
 const task = {
   name: name('step'),
   script: scriptStep.optional(),
+  slack: slackStep.optional(),
   workflow: workflowStep.optional(),
   forEach: forEach.optional(),
 };
@@ -30,11 +32,14 @@ const conduct = {
 };
 
 /** The members of a step of which exactly one is set: what the step does. */
-export const STEP_TYPES = ['script', 'condition', 'workflow'] as const;
+export const STEP_TYPES = ['script', 'condition', 'slack', 'workflow'] as const;
 export type StepTypeName = (typeof STEP_TYPES)[number];
 
 /** How long one attempt may take of a step that names no `timeout`; a run has limits of its own. */
-const DEFAULT_TIMEOUTS: Partial<Record<StepTypeName, string>> = { script: '1h' };
+const DEFAULT_TIMEOUTS: Partial<Record<StepTypeName, string>> = {
+  script: '1h',
+  slack: '1m',
+};
 
 /** Those of `finally`, whose steps run one after the other in any case. */
 const FINALLY_TYPES = STEP_TYPES.filter((type) => type !== 'condition');

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { byName, checks, conditions, duration, expression, scalar, time } from './common.ts';
 import { concurrency } from './concurrency.ts';
+import { notifications } from './notifications.ts';
 import { podSettings } from './pod-settings.ts';
 import { finallyStep, step } from './step.ts';
 
@@ -184,6 +185,7 @@ export const workflowSpec = z
           message: "names of outputs must consist of letters, digits and '_', and not start with a digit",
         }),
       }),
+    notifications: notifications.optional(),
     retention: retention.optional(),
     podDefaults: podSettings
       .optional()

@@ -10,6 +10,7 @@ import { type AuditEntry, writes } from '../kit/audit.ts';
 import { createLoad, LOAD_CLIENT, type Load } from '../kit/load.ts';
 import { bundle, cpuSeconds, type OperatorProcess, startOperator } from '../kit/operator-process.ts';
 import { gaps, percentile } from './gaps.ts';
+import { graphs, graphTable, measureGraph } from './graph.ts';
 import { type Column, peers, table } from './table.ts';
 
 /** Seconds that a simulated pod takes, as in the figures of the peers. */
@@ -151,6 +152,22 @@ async function countWrites(
   return { perRun: entries.length / count, byClient: lines.join('\n'), entries, runs };
 }
 
+/** What large graphs cost, with the writes of the operator counted. */
+async function countGraphs(bench: Bench) {
+  const counted = [];
+  for (const title of Object.keys(graphs)) {
+    const done = report(title);
+    const before = (await writes(bench.cluster)).length;
+    const figures = await measureGraph(title, bench);
+    await sleep(SETTLE_MS);
+    const entries = (await writes(bench.cluster)).slice(before);
+    const own = entries.filter(({ client, resource }) => client === 'signalbox' && resource !== 'leases');
+    counted.push({ ...figures, writes: own.length });
+    done();
+  }
+  return counted;
+}
+
 await prepare(report);
 const figures = await withBench(false, async (bench) => {
   const chainSeconds = await idleChain(bench);
@@ -162,7 +179,7 @@ const counted = await withBench(true, async (bench) => {
   const one = await countWrites(bench, 'one', 100);
   const chain = await countWrites(bench, 'chain', 50);
   const long = await countWrites(bench, 'long', 1);
-  return { one, chain, gaps: gaps(long.entries, long.runs) };
+  return { one, chain, gaps: gaps(long.entries, long.runs), graphs: await countGraphs(bench) };
 });
 
 const ours: Column = {
@@ -187,3 +204,4 @@ console.log(`\nAPI writes of a five-step chain, by client:\n${counted.chain.byCl
 console.log(
   `\nFrom a pod's end to the next Job's creation, ${counted.gaps.length} gaps of one run, idle machine: p50 ${percentile(counted.gaps, 50).toFixed(1)} ms, p99 ${percentile(counted.gaps, 99).toFixed(1)} ms`,
 );
+console.log(`\nLarge graphs, one run each, idle machine:\n${graphTable(counted.graphs)}`);

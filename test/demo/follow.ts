@@ -6,6 +6,7 @@ const MARKS: Record<StepPhase, string> = {
   Running: '▸',
   Succeeded: '✔',
   Failed: '✘',
+  Cancelled: '⊘',
   Skipped: '–',
 };
 
