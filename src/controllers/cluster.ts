@@ -1,6 +1,6 @@
 import type { ControllerRevision } from 'kubernetes-types/apps/v1.d.ts';
 import type { Job } from 'kubernetes-types/batch/v1.d.ts';
-import type { Pod } from 'kubernetes-types/core/v1.d.ts';
+import type { ConfigMap, Pod, Secret } from 'kubernetes-types/core/v1.d.ts';
 import { GROUP, VERSION } from '../api/common.ts';
 import type { Workflow, WorkflowRun } from '../api/resources.ts';
 import { createInformer, type Informer } from '../kube/informer.ts';
@@ -38,6 +38,8 @@ const TYPES = {
   runs: own('WorkflowRun', 'workflowruns'),
   jobs: ofGroup('batch', 'v1')('Job', 'jobs'),
   pods: ofGroup('', 'v1')('Pod', 'pods'),
+  secrets: ofGroup('', 'v1')('Secret', 'secrets'),
+  configMaps: ofGroup('', 'v1')('ConfigMap', 'configmaps'),
   revisions: ofGroup('apps', 'v1')('ControllerRevision', 'controllerrevisions'),
 };
 
@@ -50,10 +52,14 @@ export interface Kind<T extends KubeObject, P, I extends string = never> {
 /** Everything that the controllers read and write in the cluster. */
 export interface Cluster {
   workflows: Kind<Workflow, WorkflowView>;
-  runs: Kind<WorkflowRun, RunView, 'workflow' | 'label'>;
+  runs: Kind<WorkflowRun, RunView, 'workflow' | 'label' | 'owner'>;
   jobs: Kind<Job, JobView, 'run'>;
   pods: Kind<Pod, PodView>;
   revisions: Kind<ControllerRevision, RevisionView, 'workflow'>;
+  /** Read one at a time, when a step asks for it, and neither listed nor kept. */
+  secrets: ResourceClient<Secret>;
+  /** As Secrets. */
+  configMaps: ResourceClient<ConfigMap>;
   /** Watches until the signal is aborted. */
   run(signal: AbortSignal): Promise<void>;
   /** Resolves when everything has been read once. */
@@ -91,6 +97,7 @@ export function createCluster({ transport, namespace, now, onError }: ClusterOpt
     runs: kind(TYPES.runs, runView, {
       workflow: (run: RunView) => [workflowKey(run)],
       label: (run: RunView) => [keyOf({ ...run, name: labelValue(run.name) })],
+      owner: (run: RunView) => (run.owner ? [run.owner.uid] : []),
     }),
     jobs: kind(TYPES.jobs, jobView, { run: (job: JobView) => [job.run.uid] }, LABELS.run),
     pods: kind(TYPES.pods, (pod: Pod) => podView(pod, now()), {}, LABELS.run),
@@ -103,6 +110,8 @@ export function createCluster({ transport, namespace, now, onError }: ClusterOpt
   };
   return {
     ...kinds,
+    secrets: resourceClient(transport, TYPES.secrets),
+    configMaps: resourceClient(transport, TYPES.configMaps),
     run: async (signal) => void (await Promise.all(reflectors.map((reflector) => reflector.run(signal)))),
     synced: Promise.all(reflectors.map((reflector) => reflector.synced)).then(() => {}),
   };

@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { test, type TestContext } from 'node:test';
+import { reply } from '../kube/fake-server.ts';
+import { MANAGED_BY } from '../steps/job.ts';
+import { type Answer, fakeCluster } from './fake-cluster.ts';
+import { revisionOf, runOf, startOf } from './fake-run.ts';
+import { createJobAttempts } from './job-attempts.ts';
+
+const run = runOf();
+const revision = revisionOf();
+const start = startOf({ name: 'a', script: { bash: 'true' } }, 'j');
+
+const owned = (uid: string, owner: string, version: number) => ({
+  metadata: {
+    namespace: 'ns',
+    name: 'j',
+    uid,
+    resourceVersion: String(version),
+    ownerReferences: [{ apiVersion: 'v1', kind: 'Owner', name: 'owner', uid: owner, controller: true }],
+  },
+});
+const job = { ...owned('job', 'run', 2), spec: { managedBy: MANAGED_BY, template: {} } };
+const pod = owned('pod', 'job', 3);
+
+/** An API server that has Job and pod, and closes Jobs. */
+const withBoth: Answer = ({ method, url }, response) => {
+  if (method === 'PATCH') return reply(response, 200, { ...job, status: { conditions: closed } });
+  if (method === 'GET') return reply(response, 200, url.pathname.includes('/jobs/') ? job : pod);
+};
+const closed = [{ type: 'Complete', status: 'True' }];
+
+async function attemptsOf(t: TestContext, answer: Answer) {
+  const fake = await fakeCluster(t, answer);
+  return { ...fake, attempts: createJobAttempts(fake.cluster, { script: 'image' }, () => 0) };
+}
+
+test('what is found after a restart is not made again: it may be deleted in that very moment', async (t) => {
+  const { attempts, calls } = await attemptsOf(t, withBoth);
+  assert.equal(await attempts.start(run, start, revision), undefined);
+  assert.deepEqual(calls(), ['GET jobs/j', 'GET pods/j']);
+});
+
+test('a Job is closed when its attempt is not current any more, and only then', async (t) => {
+  const { attempts, cluster, calls } = await attemptsOf(t, withBoth);
+  cluster.jobs.store.upsert(job);
+  await attempts.close(run, new Set(['j']));
+  assert.deepEqual(calls(), []);
+  await attempts.close(run, new Set(['another']));
+  assert.deepEqual(calls(), ['PATCH jobs/j/status']);
+});
+
+test('the end of a pod names the Job, as proof that it was made', async (t) => {
+  const { attempts, cluster } = await attemptsOf(t, withBoth);
+  const terminated = { exitCode: 0, finishedAt: '2026-01-01T00:00:00Z', startedAt: '2026-01-01T00:00:00Z' };
+  const containerStatuses = [
+    { name: 'main', state: { terminated }, image: 'i', imageID: 'i', ready: false, restartCount: 0 },
+  ];
+  cluster.pods.store.upsert({ ...pod, status: { containerStatuses } });
+  const seen = attempts.observe(run, 'j');
+  assert.equal(seen.state === 'Ended' && seen.result.uid, 'job');
+});
+
+test('the UID of a Job is that of its own run only', async (t) => {
+  const { attempts, cluster } = await attemptsOf(t, withBoth);
+  cluster.jobs.store.upsert(job);
+  assert.equal(attempts.uidOf(run, 'j'), 'job');
+  assert.equal(attempts.uidOf({ ...run, uid: 'another' }, 'j'), undefined);
+});

@@ -1,0 +1,171 @@
+import type { Job, JobStatus } from 'kubernetes-types/batch/v1.d.ts';
+import type { Pod } from 'kubernetes-types/core/v1.d.ts';
+import type { PodSettings } from '../api/pod-settings.ts';
+import { stepTypeOf } from '../api/step.ts';
+import type { StartEffect } from '../engine/model.ts';
+import { keyOf } from '../kube/store.ts';
+import { jobOf, MANAGED_BY, podOf } from '../steps/job.ts';
+import { type Images, stepTypes } from '../steps/index.ts';
+import type { Program } from '../steps/step-type.ts';
+import type { Cluster } from './cluster.ts';
+import type { Executor } from './executor.ts';
+import { settled } from './settled.ts';
+import { createStarts, findStarted, Refusal, refuseForeign } from './starts.ts';
+import { type JobView, type PodView, type RunView, STOP_DEADLINE_SECONDS } from './views.ts';
+
+/**
+ * Each attempt is one Job with one pod of the same name.
+ *
+ * @param now milliseconds since the epoch
+ */
+export function createJobAttempts(cluster: Cluster, images: Images, now: () => number): Executor {
+  const { jobs, pods } = cluster;
+  const starts = createStarts('InvalidPod', now);
+
+  function podOfJob({ namespace }: RunView, name: string): PodView | undefined {
+    const key = keyOf({ namespace, name });
+    const pod = pods.store.get(key);
+    const job = jobs.store.get(key);
+    return pod && (!job || pod.job === job.uid) ? pod : undefined;
+  }
+
+  /** The Job of the attempt; made unless it is there, or was there and somebody deleted it. */
+  async function ensureJob(run: RunView, effect: StartEffect, podDefaults: PodSettings): Promise<Job> {
+    const object = (await findJob(run, effect)) ?? (await makeJob(run, effect, podDefaults));
+    refuseForeign('Job', { name: effect.id, owners: object.metadata?.ownerReferences }, run.uid);
+    refuseUnmanaged(object);
+    jobs.store.upsert(object);
+    return object;
+  }
+
+  async function findJob(run: RunView, { id, step }: StartEffect): Promise<Job | undefined> {
+    if (starts.isFresh(run.uid, id)) return undefined;
+    const row = run.status.steps?.find(({ name }) => name === step);
+    return findStarted(jobs.client, {
+      what: 'Job of the step',
+      name: { namespace: run.namespace, name: id },
+      seen: row?.job?.uid !== undefined,
+      since: run.resourceVersion,
+    });
+  }
+
+  async function makeJob(run: RunView, effect: StartEffect, podDefaults: PodSettings): Promise<Job> {
+    const wanted = jobOf(
+      { ...run, workflow: run.spec.workflowRef.name },
+      {
+        name: effect.id,
+        row: effect.step,
+        step: effect.spec,
+        attempt: effect.attempt,
+        program: programOf(effect, images),
+        podDefaults,
+      },
+    );
+    return (await jobs.client.ensure(wanted)).object;
+  }
+
+  async function ensurePod(run: RunView, job: Job): Promise<void> {
+    const { name = '', uid = '' } = job.metadata ?? {};
+    const object = (await findPod(run, job)) ?? (await pods.client.ensure(podOf(job))).object;
+    refuseForeign('pod', { name, owners: object.metadata?.ownerReferences }, uid);
+    starts.made(run.uid, name);
+    pods.store.upsert(object);
+  }
+
+  async function findPod(run: RunView, { metadata }: Job): Promise<Pod | undefined> {
+    const { name = '', resourceVersion: since = '' } = metadata ?? {};
+    if (starts.isFresh(run.uid, name)) return undefined;
+    const sought = { what: 'pod of the step', name: { namespace: run.namespace, name }, seen: false, since };
+    return findStarted(pods.client, sought);
+  }
+
+  async function stopPod(pod: PodView | undefined): Promise<void> {
+    if (!pod || pod.stopping || pod.observation.state === 'Ended') return;
+    // A pod without a node has nobody who would watch its deadline, and no logs to keep.
+    if (!pod.scheduled) return pods.client.delete(pod, { uid: pod.uid });
+    const patch = { metadata: { uid: pod.uid }, spec: { activeDeadlineSeconds: STOP_DEADLINE_SECONDS } };
+    pods.store.upsert(await pods.client.patch(pod, patch));
+  }
+
+  async function closeJob(job: JobView): Promise<void> {
+    const found = pods.store.get(keyOf(job));
+    const pod = found?.job === job.uid ? found : undefined;
+    // A run that was refused on its way leaves pods that nobody stopped.
+    await stopPod(pod);
+    jobs.store.upsert(await jobs.client.patchStatus(job, closedStatus(job, pod, now())));
+  }
+
+  return {
+    observe(run, id) {
+      const pod = podOfJob(run, id);
+      if (!pod) return starts.observe(run.uid, id);
+      const seen = pod.observation;
+      return seen.state === 'Ended' ? { ...seen, result: { ...seen.result, uid: pod.job } } : seen;
+    },
+
+    begin: (run, id) => starts.begin(run.uid, id),
+
+    start: (run, effect, { spec }) =>
+      starts.attempt(run.uid, effect.id, async () =>
+        ensurePod(run, await ensureJob(run, effect, spec.podDefaults ?? {})),
+      ),
+
+    stop: (run, { id }) => stopPod(podOfJob(run, id)),
+
+    async close(run, current) {
+      const open = jobs.store.byIndex('run', run.uid).filter((job) => job.open && !current.has(job.name));
+      await settled(open.map(closeJob));
+    },
+
+    forget: starts.forget,
+
+    uidOf(run, id) {
+      const job = jobs.store.get(keyOf({ namespace: run.namespace, name: id }));
+      return job?.run.uid === run.uid ? job.uid : undefined;
+    },
+  };
+}
+
+function programOf({ spec }: StartEffect, images: Images): Program {
+  const type = stepTypes[stepTypeOf(spec)];
+  if (type.kind === 'Job') return type.program(spec, images);
+  throw new TypeError(`step ${spec.name} runs in no pod`);
+}
+
+/** An API server that drops the field would run the Job a second time. */
+function refuseUnmanaged(job: Job): void {
+  if (job.spec?.managedBy === MANAGED_BY) return;
+  throw new Refusal(
+    'JobNotManaged',
+    'The API server does not support spec.managedBy of Jobs: Kubernetes 1.33 or later is needed.',
+  );
+}
+
+/** The final status of a Job, in the form that the API server demands of one that is managed from outside. */
+function closedStatus(job: JobView, pod: PodView | undefined, now: number): JobStatus {
+  const result = pod?.observation.state === 'Ended' ? pod.observation.result : undefined;
+  const time = seconds(now);
+  const condition = (type: string) => ({
+    type,
+    status: 'True',
+    reason: result?.reason ?? 'StepEnded',
+    message: result?.message ?? '',
+    lastProbeTime: time,
+    lastTransitionTime: time,
+  });
+  const startTime = pod?.startedAt ?? job.createdAt;
+  const counts = { startTime, active: 0, ready: 0, terminating: 0, uncountedTerminatedPods: {} };
+  if (result?.outcome !== 'Succeeded') {
+    return { ...counts, failed: 1, conditions: [condition('FailureTarget'), condition('Failed')] };
+  }
+  const completionTime = seconds(Math.max(result.finishedAt, Date.parse(startTime)));
+  return {
+    ...counts,
+    completionTime,
+    succeeded: 1,
+    conditions: [condition('SuccessCriteriaMet'), condition('Complete')],
+  };
+}
+
+/** RFC 3339 to the second, as the API server keeps times of Jobs. */
+const seconds = (time: number) => `${new Date(time).toISOString().slice(0, 19)}Z`;

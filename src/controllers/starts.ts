@@ -1,0 +1,179 @@
+import type { OwnerReference } from 'kubernetes-types/meta/v1.d.ts';
+import type { Observation } from '../engine/model.ts';
+import { ApiError, isForbidden, isInvalid, isNotFound } from '../kube/errors.ts';
+import type { KubeObject, ObjectName, ResourceClient } from '../kube/resource.ts';
+import { type Existence, existedSince } from './history.ts';
+
+// What all starts have in common that make an object which must be made once: see docs/decisions/starting-once.md.
+
+/** A start that the cluster refused, for example for quota, is tried again after this time. */
+const BLOCKED_RETRY_MS = 2000;
+
+/** Answers that pass: the token was replaced, somebody else was quicker, or there are too many requests. */
+const PASSING = new Set([401, 404, 409, 429]);
+
+/** What ends an attempt that has not begun, and why. */
+export class Refusal extends Error {
+  override readonly name = 'Refusal';
+  readonly reason: string;
+  /** Through no fault of the step. */
+  readonly infrastructure: boolean;
+
+  constructor(reason: string, message: string, { infrastructure = false } = {}) {
+    super(message);
+    this.reason = reason;
+    this.infrastructure = infrastructure;
+  }
+}
+
+/** What this process knows of the starts of one run beyond what the API server shows. */
+interface Memory {
+  /** Attempts whose objects only this process can have made, and has not yet. */
+  fresh: Set<string>;
+  /** Why an attempt of which nothing is seen did not start, or that it ended. */
+  verdicts: Map<string, { observation: Observation; retryAt: number }>;
+}
+
+/** Starts that were written down, by run and id. */
+export interface Starts {
+  begin(runUid: string, id: string): void;
+  /** Whether only this process can have made the object, and has not yet. */
+  isFresh(runUid: string, id: string): boolean;
+  /** The object is there now. */
+  made(runUid: string, id: string): void;
+  /**
+   * Makes the object, unless the last try was refused a moment ago.
+   *
+   * @returns after how many milliseconds to look again; undefined when there is nothing new to see
+   */
+  attempt(runUid: string, id: string, make: () => Promise<void>): Promise<number | undefined>;
+  /** What came of the last try; absent when there was none. */
+  observe(runUid: string, id: string): Observation;
+  forget(runUid: string): void;
+}
+
+/**
+ * @param invalid reason of an attempt whose object the API server refuses for good
+ * @param now milliseconds since the epoch
+ */
+export function createStarts(invalid: string, now: () => number): Starts {
+  const memories = new Map<string, Memory>();
+
+  function memoryOf(runUid: string): Memory {
+    const known = memories.get(runUid);
+    if (known) return known;
+    const memory: Memory = { fresh: new Set(), verdicts: new Map() };
+    memories.set(runUid, memory);
+    return memory;
+  }
+
+  return {
+    begin: (runUid, id) => void memoryOf(runUid).fresh.add(id),
+    isFresh: (runUid, id) => memories.get(runUid)?.fresh.has(id) ?? false,
+    made: (runUid, id) => void memories.get(runUid)?.fresh.delete(id),
+
+    async attempt(runUid, id, make) {
+      const { verdicts } = memoryOf(runUid);
+      const wait = (verdicts.get(id)?.retryAt ?? 0) - now();
+      if (wait > 0) return wait;
+      try {
+        await make();
+        // What held it up still shows in the status.
+        return verdicts.delete(id) ? 0 : undefined;
+      } catch (error) {
+        const observation = verdictOf(error, invalid, now());
+        verdicts.set(id, { observation, retryAt: now() + BLOCKED_RETRY_MS });
+        return 0;
+      }
+    },
+
+    observe: (runUid, id) => memories.get(runUid)?.verdicts.get(id)?.observation ?? { state: 'Absent' },
+    forget: (runUid) => void memories.delete(runUid),
+  };
+}
+
+/** An object that another process may have made. */
+export interface Sought {
+  /** What it is to the step, for example `Job of the step`. */
+  what: string;
+  name: ObjectName;
+  /** It was seen, so that it was made for certain. */
+  seen: boolean;
+  /** A resourceVersion that is older than its creation can be. */
+  since: string;
+}
+
+/**
+ * The object if it is there; what is found is not made again, as somebody may delete it in that very moment.
+ * @throws {Refusal} when somebody deleted it, or nobody can tell
+ */
+export async function findStarted<T extends KubeObject>(
+  client: ResourceClient<T>,
+  { what, name, seen, since }: Sought,
+): Promise<T | undefined> {
+  const found = await unlessNotFound(client.get(name));
+  if (!found) refuseRepeat(what, seen ? 'Existed' : await existedSince(client, name, since));
+  return found;
+}
+
+function refuseRepeat(what: string, existence: Existence): void {
+  switch (existence) {
+    case 'Never':
+      return;
+    case 'Existed':
+      throw new Refusal('Lost', `The ${what} was deleted before its outcome was seen.`, {
+        infrastructure: true,
+      });
+    case 'Unknown':
+      throw new Refusal(
+        'StartUnknown',
+        `The operator was away for so long that it can not tell whether the ${what} had been started; it is not started twice.`,
+        { infrastructure: true },
+      );
+  }
+}
+
+/** @throws {Refusal} when the object of that name belongs to somebody else */
+export function refuseForeign(
+  kind: string,
+  { name, owners = [] }: { name: string; owners?: readonly OwnerReference[] | undefined },
+  ownerUid: string,
+): void {
+  if (owners.some((owner) => owner.controller && owner.uid === ownerUid)) return;
+  throw new Refusal(
+    'NameTaken',
+    `A ${kind} named ${name} exists that does not belong to this run: delete it, then run again.`,
+  );
+}
+
+/**
+ * What a failed start means for the attempt.
+ * @throws the error itself when trying again may help and nobody but the operator can do anything about it
+ */
+function verdictOf(error: unknown, invalid: string, finishedAt: number): Observation {
+  if (error instanceof Refusal) {
+    const { reason, message, infrastructure } = error;
+    const fault = infrastructure ? { infrastructure } : {};
+    return { state: 'Ended', result: { outcome: 'Failed', reason, message, finishedAt, ...fault } };
+  }
+  if (isInvalid(error)) {
+    const { message } = error;
+    return { state: 'Ended', result: { outcome: 'Failed', reason: invalid, message, finishedAt } };
+  }
+  if (!(error instanceof ApiError) || PASSING.has(error.status)) throw error;
+  // Also a webhook that fails or gives no reason: the step shows it, and its pendingTimeout ends it.
+  return { state: 'Absent', blocked: { reason: blockedReason(error), message: error.message } };
+}
+
+const blockedReason = (error: ApiError) =>
+  isForbidden(error) && error.message.includes('exceeded quota') ? 'QuotaExceeded' : error.reason;
+
+/** What a call gives, or undefined when the object is not there. */
+export async function unlessNotFound<T>(call: Promise<T>): Promise<T | undefined> {
+  try {
+    return await call;
+  } catch (error) {
+    if (isNotFound(error)) return undefined;
+    throw error;
+  }
+}
