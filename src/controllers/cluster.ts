@@ -9,6 +9,7 @@ import { type KubeObject, type ResourceClient, type ResourceType, resourceClient
 import { type Indexer, keyOf } from '../kube/store.ts';
 import type { Transport } from '../kube/transport.ts';
 import { LABELS, labelValue } from '../steps/labels.ts';
+import { type ContentionIndex, contentionIndexers } from './contention.ts';
 import {
   type JobView,
   jobView,
@@ -49,10 +50,13 @@ export interface Kind<T extends KubeObject, P, I extends string = never> {
   store: Informer<T, P, I>['store'];
 }
 
+/** How runs are found. */
+export type RunIndex = 'workflow' | 'label' | 'owner' | ContentionIndex;
+
 /** Everything that the controllers read and write in the cluster. */
 export interface Cluster {
   workflows: Kind<Workflow, WorkflowView>;
-  runs: Kind<WorkflowRun, RunView, 'workflow' | 'label' | 'owner'>;
+  runs: Kind<WorkflowRun, RunView, RunIndex>;
   jobs: Kind<Job, JobView, 'run'>;
   pods: Kind<Pod, PodView>;
   revisions: Kind<ControllerRevision, RevisionView, 'workflow'>;
@@ -98,6 +102,7 @@ export function createCluster({ transport, namespace, now, onError }: ClusterOpt
       workflow: (run: RunView) => [workflowKey(run)],
       label: (run: RunView) => [keyOf({ ...run, name: labelValue(run.name) })],
       owner: (run: RunView) => (run.owner ? [run.owner.uid] : []),
+      ...contentionIndexers,
     }),
     jobs: kind(TYPES.jobs, jobView, { run: (job: JobView) => [job.run.uid] }, LABELS.run),
     pods: kind(TYPES.pods, (pod: Pod) => podView(pod, now()), {}, LABELS.run),
