@@ -13,7 +13,7 @@ export const slackStep = z
     }),
     message: z.string().min(1).max(4096).optional().meta({
       description:
-        'The text of the message, in Slack\'s mrkdwn. ${{ expression }} in it is replaced by its value, in which nothing is taken for a mention or a link. Of what is longer than 4000 characters, the beginning is sent. Default: a summary of the run, with its status, duration, changes, trigger and commit.',
+        "The text of the message, in Slack's mrkdwn. ${{ expression }} in it is replaced by its value, in which nothing is taken for a mention or a link. Of what is longer than 4000 characters, the beginning is sent. Default: a summary of the run, with its status, duration, changes, trigger and commit.",
     }),
     token: secretKey.optional().meta({
       description:

@@ -3,6 +3,7 @@ import { checks, duration, expression, name, parseDuration } from './common.ts';
 import { podSettings } from './pod-settings.ts';
 import { conditionStep } from './condition-step.ts';
 import { forEach } from './for-each.ts';
+import { httpStep } from './http-step.ts';
 import { retry } from './retry.ts';
 import { scriptStep } from './script-step.ts';
 import { slackStep } from './slack-step.ts';
@@ -11,6 +12,7 @@ import { workflowStep } from './workflow-step.ts';
 const task = {
   name: name('step'),
   script: scriptStep.optional(),
+  http: httpStep.optional(),
   slack: slackStep.optional(),
   workflow: workflowStep.optional(),
   forEach: forEach.optional(),
@@ -20,7 +22,9 @@ const conduct = {
   when: expression(
     'Runs the step only if this is true; otherwise the step is Skipped, and those after it go on as if it had succeeded. It sees params, trigger, run, workflow, and the phase, outputs and summary of earlier steps, for example int(steps.count.outputs.nodes) > 3. Default: true.',
   ).optional(),
-  timeout: duration('How long one attempt may run before it is stopped and fails. Default: 1h for a script, no limit for a workflow.').optional(),
+  timeout: duration(
+    'How long one attempt may run before it is stopped and fails. Default: 1h for a script, 1m for http and slack, no limit for a workflow.',
+  ).optional(),
   retry: retry.optional(),
   continueOnError: z.boolean().optional().meta({
     description:
@@ -32,12 +36,13 @@ const conduct = {
 };
 
 /** The members of a step of which exactly one is set: what the step does. */
-export const STEP_TYPES = ['script', 'condition', 'slack', 'workflow'] as const;
+export const STEP_TYPES = ['script', 'condition', 'http', 'slack', 'workflow'] as const;
 export type StepTypeName = (typeof STEP_TYPES)[number];
 
 /** How long one attempt may take of a step that names no `timeout`; a run has limits of its own. */
 const DEFAULT_TIMEOUTS: Partial<Record<StepTypeName, string>> = {
   script: '1h',
+  http: '1m',
   slack: '1m',
 };
 

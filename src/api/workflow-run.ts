@@ -197,12 +197,9 @@ export const workflowRunStatus = z
     handled: z.string().max(256).optional().meta({
       description: 'The annotation that has been acted on and is about to be removed, as name=value.',
     }),
-    outputs: z
-      .record(z.string().max(63), z.unknown())
-      .optional()
-      .meta({
-        description: 'What the run gives to those who started it, as spec.outputs of its workflow has it.',
-      }),
+    outputs: z.record(z.string().max(63), z.unknown()).optional().meta({
+      description: 'What the run gives to those who started it, as spec.outputs of its workflow has it.',
+    }),
     notifications: z
       .array(stepStatus)
       .max(16)

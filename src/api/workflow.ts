@@ -136,13 +136,9 @@ export const workflowSpec = z
       .max(1024)
       .optional()
       .meta({ description: 'What the workflow is for, shown where workflows are listed.' }),
-    environment: z
-      .string()
-      .max(63)
-      .optional()
-      .meta({
-        description: 'What the workflow works on, for example production: shown in lists and notifications.',
-      }),
+    environment: z.string().max(63).optional().meta({
+      description: 'What the workflow works on, for example production: shown in lists and notifications.',
+    }),
     params: z
       .array(param)
       .max(64)
