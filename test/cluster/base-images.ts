@@ -1,6 +1,6 @@
 import { cp, mkdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { type Binaries, ensureBinaries } from './binaries.ts';
+import { type Binaries, ensureBinaries, ensureTool } from './binaries.ts';
 import { cacheRoot, contentName, makeOnce } from './cache.ts';
 import { contained, run } from './command.ts';
 import { buildArchive, buildOnce, type Image, imagesFolder } from './images.ts';
@@ -20,6 +20,8 @@ export const baseImages = {
 export const pauseImage = 'localhost/signalbox-base/pause:1';
 /** CoreDNS at /bin/coredns and nothing else. */
 export const dnsImage = 'localhost/signalbox-base/coredns:1.13';
+/** versitygw, an object store, at /bin/versitygw and nothing else. */
+export const objectStoreImage = 'localhost/signalbox-base/versitygw:1.8';
 
 /** Builds {@link baseImages} from Debian packages, the Node of this repository and the programs built from Go. */
 export async function buildBases(report: Report = silent): Promise<void> {
@@ -38,6 +40,12 @@ export async function buildClusterImages({ pause, coredns }: Binaries, report: R
     await buildFrom('pause', pauseImage, { pause }, pause, report),
     await buildFrom('coredns', dnsImage, { coredns }, coredns, report),
   ];
+}
+
+/** Builds the image of an object store, for the tests that need one. */
+export async function buildObjectStore(report: Report = silent): Promise<Image> {
+  const versitygw = await ensureTool('versitygw', report);
+  return buildFrom('versitygw', objectStoreImage, { versitygw }, versitygw, report);
 }
 
 /**
