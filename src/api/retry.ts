@@ -33,6 +33,7 @@ export const retry = z
       .array(
         z
           .string()
+          .max(16)
           .regex(/^(Any|Error|Infrastructure|[0-9]{1,3})$/)
           .meta({ description: 'Any, Error, Infrastructure or an exit code such as "75".' }),
       )
