@@ -116,6 +116,7 @@ function impliedBy(
     return top;
   }
 
+  const tops = new Map(steps.map(({ name }) => [name, outermost(name)]));
   const hasBegun = (condition: string, index: number) =>
     [...branches].some(
       ([name, branch]) => branch.condition === condition && (byName.get(name)?.index ?? index) < index,
@@ -129,10 +130,13 @@ function impliedBy(
       return before === undefined ? [branch.condition] : ends(before);
     }
     // A condition may stand behind steps of its own branches, which wait for it.
-    const previous = steps.slice(0, index).findLast((step) => outermost(step.name) !== name)?.name;
+    const before = steps.slice(0, index).filter((step) => tops.get(step.name) !== name);
+    const inBranches = before.slice(before.findLastIndex((step) => !branches.has(step.name)) + 1);
+    const conditions = new Set(inBranches.map((step) => tops.get(step.name) ?? step.name));
+    if (conditions.size > 0) return [...conditions].flatMap((condition) => ends(condition));
+    const previous = before.at(-1)?.name;
     if (previous === undefined) return [];
-    const top = outermost(previous);
-    return top === previous && !hasBegun(top, index) ? [previous] : ends(top);
+    return hasBegun(previous, index) ? ends(previous) : [previous];
   };
 }
 

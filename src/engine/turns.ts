@@ -1,3 +1,4 @@
+import type { ConditionStep } from '../api/condition-step.ts';
 import type { StepStatus, WorkflowRunStatus } from '../api/workflow-run.ts';
 import { acceptRun } from './accept.ts';
 import { decide } from './decide.ts';
@@ -15,6 +16,17 @@ export const HOUR = 60 * MINUTE;
 export const step = (name: string, more: object = {}) => ({ name, script: { bash: 'true' }, ...more });
 export const withEnv = (name: string, env: Record<string, string>, more: object = {}) =>
   step(name, { script: { bash: 'true', env }, ...more });
+/** A condition, with the steps of `then` and of `else`. */
+export function choose(
+  name: string,
+  source: string,
+  branches: [(string[] | undefined)?, string[]?] = [],
+  more: object = {},
+) {
+  const sides = (['then', 'else'] as const).map((side, index) => [side, branches[index]] as const);
+  const given: Pick<ConditionStep, 'then' | 'else'> = Object.fromEntries(sides.filter(([, list]) => list));
+  return { name, condition: { if: source, ...given }, ...more };
+}
 
 export const running: Observation = { state: 'Running' };
 export const starting: Observation = { state: 'Starting' };
@@ -41,7 +53,14 @@ export function takeOn(spec: object, params: RunContext['params'] = {}) {
   const compiled = compile(spec, resolvers);
   if (!compiled.ok) throw new Error(JSON.stringify(compiled.problems));
   const { graph } = compiled;
-  const run = { name: 'r', namespace: 'ns', uid: 'uid', workflow: 'w', params, trigger: { type: 'Manual' as const } };
+  const run = {
+    name: 'r',
+    namespace: 'ns',
+    uid: 'uid',
+    workflow: 'w',
+    params,
+    trigger: { type: 'Manual' as const },
+  };
   let status = acceptRun(graph, 'revision', T0);
   let last: Decision = { status, effects: [] };
   return {
