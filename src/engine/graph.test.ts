@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
+import { STEP_TYPES } from '../api/step.ts';
 import { compile } from './graph.ts';
 import type { Graph } from './model.ts';
 import { resolvers } from './model-shell.ts';
@@ -143,7 +144,7 @@ test('each mistake is named with its field and the way out', () => {
     [
       'nothing to do',
       { steps: [{ name: 'a' }] },
-      ['spec.steps[0]: must set exactly one of script: it says what the step does'],
+      [`spec.steps[0]: must set exactly one of ${STEP_TYPES.join(', ')}: it says what the step does`],
     ],
     [
       'no duration',
