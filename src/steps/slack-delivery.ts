@@ -30,9 +30,13 @@ export interface PostedMessage {
   channel: string;
 }
 
-export type Delivered =
-  | { ok: true; posted?: PostedMessage }
-  | { ok: false; failure: SlackFailure & { retryAfterMs?: number } };
+/** What did not work. */
+export interface Failure extends SlackFailure {
+  /** How long Slack wants to be left alone, in milliseconds. */
+  retryAfterMs?: number;
+}
+
+export type Delivered = { ok: true; posted?: PostedMessage } | { ok: false; failure: Failure };
 
 type World = Pick<CallContext, 'egress' | 'signal' | 'idempotencyKey'>;
 

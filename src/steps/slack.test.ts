@@ -296,10 +296,10 @@ test('an error on the way is told without what it repeats of the address or the 
   assert.deepEqual([unreachable.reason, unreachable.infrastructure], ['ConnectFailed', true]);
   assert.equal(unreachable.message, 'Message not sent: *** (***) refused');
 
-  const broken = failing((_, authorization) => new Error(`header ${authorization}: reset`));
-  const lost = await send(slack, toDeployments, { more: { egress: broken } });
-  assert.deepEqual([lost.reason, lost.infrastructure], ['ConnectionLost', true]);
-  assert.match(String(lost.message), /header Bearer \*\*\*: reset/);
+  const broken = failing((_, authorization) => new Error(`header ${authorization} is odd`));
+  const odd = await send(slack, toDeployments, { more: { egress: broken } });
+  assert.deepEqual([odd.reason, odd.infrastructure], ['InternalError', undefined]);
+  assert.match(String(odd.message), /header Bearer \*\*\* is odd/);
 });
 
 test('an address that is refused is no fault of the network', async () => {

@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import { DEFAULT_TOKEN, type SlackStep } from '../api/slack-step.ts';
 import type { FinallyStep, Step } from '../api/step.ts';
 import type { Result } from '../engine/model.ts';
+import { createMask, type Mask } from './mask.ts';
 import { escapeText } from './mrkdwn.ts';
-import { type Delivered, type Delivery, deliver, type PostedMessage } from './slack-delivery.ts';
+import { type Delivery, deliver, type Failure, type PostedMessage } from './slack-delivery.ts';
 import { summaryMessage, textMessage } from './slack-message.ts';
 import { type CallContext, CallError, type CallStepType, type KeyReference } from './step-type.ts';
 
@@ -23,8 +24,8 @@ export interface SlackStepType extends CallStepType {
   update(spec: Step | FinallyStep, posted: PostedMessage, context: CallContext): Promise<Result>;
 }
 
-/** Ways in which a call does not reach its receiver that are no fault of the step. */
-const UNREACHABLE = new Set([
+/** Failures of the network rather than of the step. */
+const OF_NETWORK = new Set([
   'NameNotResolved',
   'ConnectFailed',
   'ConnectTimeout',
@@ -141,61 +142,35 @@ async function settle(
   told: { done: string; undone: string },
   make: () => Promise<Delivery>,
 ): Promise<Result> {
-  let delivery: Delivery | undefined;
-  try {
-    delivery = await make();
-    return resultOf(await deliver(delivery, context), told, context.now());
-  } catch (error) {
-    return failed(error, { delivery, undone: told.undone, context });
-  }
-}
-
-function resultOf(
-  delivered: Delivered,
-  { done, undone }: { done: string; undone: string },
-  now: number,
-): Result {
-  if (!delivered.ok) {
-    const { message, ...failure } = delivered.failure;
-    return { outcome: 'Failed', ...failure, message: `${undone}: ${message}`, finishedAt: now };
-  }
-  const outputs = delivered.posted ? { outputs: { ...delivered.posted } } : {};
-  return { outcome: 'Succeeded', reason: 'Sent', summary: done, ...outputs, finishedAt: now };
-}
-
-interface Failing {
-  delivery: Delivery | undefined;
-  undone: string;
-  context: CallContext;
-}
-
-function failed(error: unknown, { delivery, undone, context }: Failing): Result {
-  const { reason, message } = callErrorOf(error, context.signal);
-  return {
-    outcome: 'Failed',
-    reason,
-    message: `${undone}: ${withoutSecrets(message, delivery)}`,
+  let mask: Mask = (text) => text;
+  const finished = (outcome: Omit<Result, 'finishedAt'>): Result => ({
+    ...outcome,
     finishedAt: context.now(),
-    ...(UNREACHABLE.has(reason) ? { infrastructure: true } : {}),
-  };
-}
-
-function callErrorOf(error: unknown, { aborted, reason }: AbortSignal): CallError {
-  if (aborted)
-    return reason instanceof CallError ? reason : new CallError('Stopped', 'The step was stopped.');
-  if (error instanceof CallError) return error;
-  const what = error instanceof Error ? error.message : String(error);
-  const message = `The connection broke: ${what}. Whether Slack has got the message is not known.`;
-  return new CallError('ConnectionLost', message);
+  });
+  const failed = ({ message, ...failure }: Failure): Result =>
+    finished({ outcome: 'Failed', ...failure, message: `${told.undone}: ${mask(message)}` });
+  try {
+    const delivery = await make();
+    mask = createMask(secretsOf(delivery));
+    const delivered = await deliver(delivery, context);
+    if (!delivered.ok) return failed(delivered.failure);
+    const outputs = delivered.posted ? { outputs: { ...delivered.posted } } : {};
+    return finished({ outcome: 'Succeeded', reason: 'Sent', summary: told.done, ...outputs });
+  } catch (error) {
+    return failed(failureOf(error));
+  }
 }
 
 /** Addresses of webhooks are as secret as tokens, and what went wrong may speak of either. */
-function withoutSecrets(message: string, delivery: Delivery | undefined): string {
-  if (!delivery) return message;
-  const { url, token } = delivery;
-  const secrets = token === undefined ? [url.href, `${url.pathname}${url.search}`, url.pathname] : [token];
-  return secrets.reduce((text, secret) => text.replaceAll(secret, '***'), message);
+function secretsOf({ url, token }: Delivery): string[] {
+  if (token !== undefined) return [token];
+  return [url.href, `${url.pathname}${url.search}`, url.pathname].filter((text) => text !== '/');
 }
 
-/** As the schema has it; the address of Slack is a setting of the operator. */
-export const slack: SlackStepType = createSlack({ apiUrl: 'https://slack.com/api' });
+function failureOf(error: unknown): Failure {
+  if (!(error instanceof CallError)) {
+    return { reason: 'InternalError', message: error instanceof Error ? error.message : String(error) };
+  }
+  const { reason, message } = error;
+  return { reason, message, ...(OF_NETWORK.has(reason) ? { infrastructure: true } : {}) };
+}
