@@ -67,30 +67,24 @@ const NOT_TAKEN = 'BranchNotTaken';
 
 /** Why a step is not on the way that the conditions before it chose, if it is not. */
 function branchNotTaken({ steps }: Turn, node: Node): Off {
-  const off = node.branch && offBranch(node, node.branch, steps.get(node.branch.condition));
+  const off = node.branch && offBranch(node.branch, steps.get(node.branch.condition));
   if (off) return off;
   const parents = node.waitsFor.map((name) => steps.get(name));
   if (parents.length === 0 || !parents.every((parent) => parent?.reason === NOT_TAKEN)) return undefined;
   return { reason: NOT_TAKEN, message: parents[0]?.message ?? '' };
 }
 
-function offBranch(node: Node, { condition, side }: Branch, decided: StepStatus | undefined): Off {
-  if (decided?.phase === 'Succeeded') {
-    const result = decided.outputs?.['result'] === true;
+function offBranch({ condition, side }: Branch, decided: StepStatus | undefined): Off {
+  const { phase, reason = '', message = '', outputs } = decided ?? {};
+  if (phase === 'Succeeded') {
+    const result = outputs?.['result'] === true;
     if (result === (side === 'then')) return undefined;
     return { reason: NOT_TAKEN, message: `condition ${condition} is ${result}` };
   }
-  const message = `condition ${condition} did not decide: ${decided?.reason ?? 'it was not evaluated'}`;
-  switch (decided?.reason) {
-    case NOT_TAKEN:
-      return { reason: NOT_TAKEN, message: decided.message ?? '' };
-    case 'WhenFalse':
-      // Those after a condition that is left out go on as if it had succeeded; there is nothing to take a branch by.
-      return { reason: 'WhenFalse', message };
-    default:
-      if (decided?.phase === 'Failed' && node.runIf === 'Success') return { reason: 'ConditionFailed', message };
-      return node.runIf === 'Success' ? undefined : { reason: NOT_TAKEN, message };
-  }
+  if (reason === NOT_TAKEN) return { reason, message };
+  // Without a decision there is no branch to take: its steps are left out for the reason that the condition was.
+  const why = `condition ${condition} did not decide: ${message}`;
+  return { reason: phase === 'Failed' ? 'ConditionFailed' : reason, message: why };
 }
 
 /** The step is going to run, unless its `when` says otherwise. */

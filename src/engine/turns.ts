@@ -1,6 +1,7 @@
 import type { ConditionStep } from '../api/condition-step.ts';
 import type { StepStatus, WorkflowRunStatus } from '../api/workflow-run.ts';
 import { acceptRun } from './accept.ts';
+import { cancelRun, retryRun } from './control.ts';
 import { decide } from './decide.ts';
 import { compile } from './graph.ts';
 import type { Decision, Effect, Observation, Result, RunContext } from './model.ts';
@@ -63,36 +64,88 @@ export function takeOn(spec: object, params: RunContext['params'] = {}) {
   };
   let status = acceptRun(graph, 'revision', T0);
   let last: Decision = { status, effects: [] };
+  const rows = () => [...(status.steps ?? []), ...(status.notifications ?? [])];
+  const going = () =>
+    rows()
+      .filter(isGoing)
+      .map(({ name }) => name);
   return {
-    /** Decides on what is seen; the steps that are not named are running if they were started. */
+    graph,
+    /** Decides on what is seen; what is not named is running if it was started. */
     at(time: number, seen: Record<string, Observation> = {}): Decision {
-      const started = (status.steps ?? []).filter((one) => one.job && one.phase === 'Running');
-      const observed = new Map([
-        ...started.map((one) => [one.name, running] as const),
-        ...Object.entries(seen),
-      ]);
+      const started = going().map((name) => [name, running] as const);
+      const observed = new Map([...started, ...Object.entries(seen)]);
       last = decide({ graph, run, status, observed, resolvers, now: T0 + time });
       status = last.status;
       return last;
     },
+    cancel(time: number, message = 'Cancelled by jane.'): void {
+      status = cancelRun(status, { reason: 'Cancelled', message }, T0 + time);
+    },
+    /** Continues the run that has ended, and has it started. */
+    retry(time: number, from?: string): void {
+      const next = retryRun(graph, status, from === undefined ? 'failed' : { step: from }, T0 + time);
+      if (!next.ok) throw new Error(next.message);
+      status = { ...next.status, phase: 'Running' };
+    },
+    /** Why the run can not be continued. */
+    refusal(from?: string): string {
+      const next = retryRun(graph, status, from === undefined ? 'failed' : { step: from }, T0);
+      return next.ok ? '' : next.message;
+    },
+    /** What has an attempt that runs, steps and notifications. */
+    going,
     step(name: string): StepStatus {
-      const found = status.steps?.find((one) => one.name === name);
+      const found = rows().find((one) => one.name === name);
       if (!found) throw new Error(`no step ${name}`);
       return found;
     },
     /** `name:Phase` or `name:Phase/Reason` of each step. */
-    phases: () =>
-      (status.steps ?? [])
-        .map(({ name, phase, reason }) => `${name}:${phase}${reason ? `/${reason}` : ''}`)
-        .join(' '),
-    /** `Start name-attempt` of each effect. */
-    effects: () => last.effects.map(({ type, step, attempt }) => `${type} ${step}-${attempt}`).join(' '),
+    phases: () => (status.steps ?? []).map(textOf).join(' '),
+    /** The same of each notification. */
+    notifications: () => (status.notifications ?? []).map(textOf).join(' '),
+    /** `Start name-attempt` of each effect, and `Stop! name-attempt` of a stop that nobody waits for. */
+    effects: () => last.effects.map(nameOf).join(' '),
     /** When to decide again, since the run was accepted. */
     wake: () => (last.wakeAt === undefined ? undefined : last.wakeAt - T0),
     get status(): WorkflowRunStatus {
       return status;
     },
   };
+}
+
+const isGoing = ({ phase, attempt, retryAt }: StepStatus) =>
+  phase === 'Running' && attempt !== undefined && retryAt === undefined;
+
+const textOf = ({ name, phase, reason }: StepStatus) => `${name}:${phase}${reason ? `/${reason}` : ''}`;
+
+function nameOf(effect: Effect): string {
+  const isForced = effect.type === 'Stop' && effect.force;
+  return `${effect.type}${isForced ? '!' : ''} ${effect.step}-${effect.attempt}`;
+}
+
+/** Takes a run to its end, a second for each turn; what is not named succeeds at once. */
+export function runThrough(
+  spec: object,
+  results: Record<string, Observation> = {},
+  params: RunContext['params'] = {},
+) {
+  const run = takeOn(spec, params);
+  finishRun(run, 0, results);
+  return run;
+}
+
+/** The same with a run that is on its way. */
+export function finishRun(
+  run: ReturnType<typeof takeOn>,
+  from: number,
+  results: Record<string, Observation> = {},
+): void {
+  run.at(from);
+  for (let turn = 1; run.status.finishedAt === undefined && turn < 1000; turn += 1) {
+    const ends = run.going().map((name) => [name, results[name] ?? succeeded()] as const);
+    run.at(from + turn * SECOND, Object.fromEntries(ends));
+  }
 }
 
 export const time = (ms: number) => new Date(T0 + ms).toISOString();
