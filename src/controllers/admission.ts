@@ -17,6 +17,7 @@ import {
   type Verdict,
   waitingRun,
 } from '../engine/concurrency.ts';
+import { timeOf } from '../engine/text.ts';
 import { ApiError, isConflict } from '../kube/errors.ts';
 import { keyOf } from '../kube/store.ts';
 import type { WorkQueue } from '../kube/work-queue.ts';
@@ -110,6 +111,8 @@ export function createAdmission({ cluster, limits, queue, now }: AdmissionOption
   function verdictOn(run: RunView, candidate: Candidate): Verdict {
     const me = meOf(run, candidate);
     const rivals = rivalsOf(run, candidate.place.key);
+    const replacer = replacerOf(me, rivals);
+    if (replacer) return replaced(replacer.name);
     const verdict = judge(me, rivals, limitsOf(run, me, candidate.limit));
     if (verdict.type !== 'Wait') return verdict;
     const blockers = blockersOf(me, rivals);
@@ -151,8 +154,9 @@ export function createAdmission({ cluster, limits, queue, now }: AdmissionOption
         if (isSame(verdict, run.status)) return { type: 'Wait', status: run.status };
         return { type: 'Wait', status: waitingRun(status, place, verdict, now()) };
       case 'Refuse': {
-        const refused = turnedAwayRun({ ...run.status, queue: place }, verdict, now());
-        return { type: 'Refuse', status: refused, message: verdict.message };
+        const { message } = verdict;
+        const asked = { ...run.status, queue: place, ...cancellationBy(verdict, now()) };
+        return { type: 'Refuse', status: turnedAwayRun(asked, verdict, now()), message };
       }
       default:
         return verdict satisfies never;
@@ -208,6 +212,19 @@ function meOf(run: RunView, { status, place }: Candidate): Contender {
 }
 
 const names = (runs: readonly { name: string }[]): string[] => runs.map(({ name }) => name);
+
+const REPLACED = 'Replaced';
+const replaced = (by: string): Refusal => ({
+  type: 'Refuse',
+  reason: REPLACED,
+  message: `Replaced by run ${by}.`,
+});
+
+/** Whoever is replaced was cancelled; whoever is refused was not even let in. */
+function cancellationBy({ reason, message }: Refusal, now: number): Pick<WorkflowRunStatus, 'cancellation'> {
+  if (reason !== REPLACED) return {};
+  return { cancellation: { requestedAt: timeOf(now), reason, message } };
+}
 
 function deadlock(blocker = ''): Refusal {
   return {

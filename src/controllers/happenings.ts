@@ -23,9 +23,13 @@ export function reconcileFailure(run: RunView, error: unknown): Happening {
   return warning(run, 'ReconcileFailed', `The run can not go on, and is tried again: ${why}`);
 }
 
-function warning({ namespace, name, uid }: RunView, reason: string, note: string): Happening {
-  const regarding = { apiVersion: API_VERSION, kind: 'WorkflowRun', namespace, name, uid };
-  return { regarding, type: 'Warning', reason, note };
+export function warning(run: RunView, reason: string, note: string): Happening {
+  return { regarding: regardingRun(run), type: 'Warning', reason, note };
+}
+
+/** A run as events name what they are about. */
+export function regardingRun({ namespace, name, uid }: RunView): Happening['regarding'] {
+  return { apiVersion: API_VERSION, kind: 'WorkflowRun', namespace, name, uid };
 }
 
 function isTrouble(step: StepStatus, before: StepStatus | undefined): boolean {

@@ -1,12 +1,16 @@
 import { createHash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
+import type { ControllerRevision } from 'kubernetes-types/apps/v1.d.ts';
 import { compile } from '../engine/graph.ts';
 import type { Graph, Problem } from '../engine/model.ts';
 import type { WorkflowSpec } from '../api/workflow.ts';
 import { isNotFound } from '../kube/errors.ts';
+import type { ObjectName } from '../kube/resource.ts';
 import { keyOf } from '../kube/store.ts';
 import { stepTypes } from '../steps/index.ts';
 import { LABELS, labelValue } from '../steps/labels.ts';
 import type { Cluster } from './cluster.ts';
+import { describe } from './problems.ts';
 import type { RunView, WorkflowView } from './views.ts';
 
 /** A workflow as runs execute it, which never changes. */
@@ -20,8 +24,14 @@ export interface Revision {
 export interface Revisions {
   /** The revision of a workflow as it is now, stored before this returns; or what is wrong with the workflow. */
   freeze(workflow: WorkflowView): Promise<Revision | { problems: Problem[] }>;
-  /** The revision that a run executes; undefined when it was deleted. */
-  load(run: RunView): Promise<Revision | undefined>;
+  /** The revision that a run executes, or why there is none. */
+  load(run: RunView): Promise<Revision | Unusable>;
+}
+
+/** Why a run can not go on with its revision. */
+export interface Unusable {
+  reason: 'RevisionNotFound' | 'RevisionInvalid';
+  message: string;
 }
 
 /** Compiled workflows kept in memory; one of 500 steps takes about a megabyte. */
@@ -49,6 +59,7 @@ export function createRevisions({ revisions }: Cluster): Revisions {
       data: { spec: workflow.spec },
       revision: workflow.generation,
     });
+    if (!isDeepStrictEqual(specIn(object), workflow.spec)) return { problems: [foreign(name)] };
     revisions.store.upsert(object);
     return remember(keyOf({ namespace, name }), { name, spec: workflow.spec, graph: compiled.graph });
   }
@@ -67,28 +78,47 @@ export function createRevisions({ revisions }: Cluster): Revisions {
       return stored;
     },
 
-    async load(run) {
-      const name = run.status.revision ?? '';
-      const key = keyOf({ namespace: run.namespace, name });
+    async load({ namespace, status }) {
+      const name = status.revision ?? '';
+      const key = keyOf({ namespace, name });
       const known = cache.get(key);
       if (known) return known;
-      const spec = await readSpec({ namespace: run.namespace, name });
-      if (!spec) return undefined;
+      const object = name === '' ? undefined : await read({ namespace, name });
+      if (!object) return { reason: 'RevisionNotFound', message: missing(name) };
+      const spec = specIn(object);
       const compiled = compile(spec, stepTypes);
-      return compiled.ok ? remember(key, { name, spec, graph: compiled.graph }) : undefined;
+      if (compiled.ok && spec) return remember(key, { name, spec, graph: compiled.graph });
+      const why = compiled.ok ? 'It holds no workflow.' : describe(compiled.problems);
+      return {
+        reason: 'RevisionInvalid',
+        message: `The ControllerRevision ${name} can not be executed: ${why}`,
+      };
     },
   };
 
-  async function readSpec(name: { namespace: string; name: string }): Promise<WorkflowSpec | undefined> {
+  async function read(name: ObjectName): Promise<ControllerRevision | undefined> {
     try {
-      const { data } = await revisions.client.get(name);
-      return (data as { spec: WorkflowSpec }).spec;
+      return await revisions.client.get(name);
     } catch (error) {
       if (isNotFound(error)) return undefined;
       throw error;
     }
   }
 }
+
+/** What the object holds is checked before it is executed. */
+const specIn = ({ data }: ControllerRevision): WorkflowSpec | undefined =>
+  (data as { spec?: WorkflowSpec })?.spec;
+
+const missing = (name: string): string =>
+  name === ''
+    ? 'The status of the run does not name the ControllerRevision that it executes: it was changed by hand.'
+    : `The ControllerRevision ${name} was deleted.`;
+
+const foreign = (name: string): Problem => ({
+  field: 'metadata.name',
+  message: `the ControllerRevision ${name}, whose name stands for this workflow as it is, holds something else: delete it`,
+});
 
 /** Named by content: whoever freezes the same workflow gives it the same name. */
 function revisionName({ name, spec }: WorkflowView): string {

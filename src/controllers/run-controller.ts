@@ -1,21 +1,34 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { WorkflowRunStatus } from '../api/workflow-run.ts';
-import { acceptRun, refuseRun } from '../engine/accept.ts';
-import { decide } from '../engine/decide.ts';
-import type { Decision, Effect, RunContext } from '../engine/model.ts';
+import type { RunPhase, WorkflowRunStatus } from '../api/workflow-run.ts';
+import { acceptRun } from '../engine/accept.ts';
+import { defaultKey, keyFor, leaveLine, stageOf, startedRun } from '../engine/concurrency.ts';
+import { cancelRun, retryRun } from '../engine/control.ts';
+import { mendStatus } from '../engine/mend.ts';
 import { resolveParams } from '../engine/params.ts';
-import type { EventRecorder } from '../kube/events.ts';
+import { timeOf } from '../engine/text.ts';
 import { isConflict, isNotFound } from '../kube/errors.ts';
+import type { EventRecorder } from '../kube/events.ts';
 import { keyOf } from '../kube/store.ts';
 import type { WorkQueue } from '../kube/work-queue.ts';
-import { stepTypes } from '../steps/index.ts';
+import { createAdmission, type RunLimits } from './admission.ts';
 import type { Attempts } from './attempts.ts';
 import { type Cluster, workflowKey } from './cluster.ts';
-import { happenings, reconcileFailure } from './happenings.ts';
+import { type Order, orderOf, type Request, requestOf, textOf } from './control.ts';
+import { reconcileFailure } from './happenings.ts';
+import { describe } from './problems.ts';
+import { contextOf, createProgress } from './progress.ts';
+import { createReply, type Outcome } from './reply.ts';
 import type { Revision, Revisions } from './revisions.ts';
-import { settled } from './settled.ts';
-import { type PodView, type RunView, type WorkflowView, workflowView } from './views.ts';
-import { describe } from './workflow-controller.ts';
+import { createRunDeletion } from './run-deletion.ts';
+import { waitingParent } from './run-attempts.ts';
+import {
+  isSettled,
+  type PodView,
+  type RunView,
+  type WorkflowView,
+  wholeRunView,
+  workflowView,
+} from './views.ts';
 
 export interface RunControllerOptions {
   cluster: Cluster;
@@ -23,6 +36,7 @@ export interface RunControllerOptions {
   attempts: Attempts;
   revisions: Revisions;
   events: EventRecorder;
+  limits: RunLimits;
   /** Milliseconds since the epoch. */
   now: () => number;
 }
@@ -31,8 +45,14 @@ export interface RunControllerOptions {
 export function createRunController(options: RunControllerOptions) {
   const { cluster, queue, attempts, revisions, events, now } = options;
   const { runs, workflows, jobs, pods } = cluster;
+  const progress = createProgress(options);
+  const admission = createAdmission(options);
+  const deletion = createRunDeletion(options);
+  const reply = createReply({ runs, events, write: progress.write });
 
   runs.store.subscribe((change) => {
+    const parent = waitingParent(change);
+    if (parent !== undefined) queue.add(parent);
     if (change.type === 'Deleted') attempts.forget(change.previous.uid);
     else if (change.source === 'Watch') queue.add(change.key);
   });
@@ -50,9 +70,9 @@ export function createRunController(options: RunControllerOptions) {
 
   return async function reconcile(key: string): Promise<void> {
     const run = runs.store.get(key);
-    if (!run || run.deleting) return;
+    if (!run) return;
     try {
-      await work(key, run);
+      await work(await reply.resume(run));
     } catch (error) {
       // Somebody else wrote the run meanwhile: what they wrote is on its way, and decided on next.
       if (!isConflict(error)) events.record(reconcileFailure(run, error));
@@ -60,118 +80,151 @@ export function createRunController(options: RunControllerOptions) {
     }
   };
 
-  async function work(key: string, run: RunView): Promise<void> {
-    if (run.status.finishedAt) return finish(run);
-    if (run.status.phase) return advance(key, run);
-    return accept(key, run);
+  /** What was asked by an annotation is acted on together with all else, and only then taken away. */
+  async function work(run: RunView): Promise<void> {
+    const request = requestOf(run);
+    const isNew = request && run.status.handled !== textOf(request);
+    const order = isNew ? orderOf(request, run) : undefined;
+    if (run.deletedAt !== undefined) {
+      const refused = order?.type === 'Refuse' ? order.message : undefined;
+      return deletion.release(await reply.answer({ run, refused }, request), run.deletedAt);
+    }
+    const answered = await reply.answer(await carryOut(run, order, request), request);
+    if (request && requestOf(answered)) queue.add(keyOf(run));
   }
 
-  async function accept(key: string, run: RunView): Promise<void> {
+  async function carryOut(run: RunView, order: Order | undefined, request?: Request): Promise<Outcome> {
+    const mark = request ? { handled: textOf(request) } : {};
+    switch (order?.type) {
+      case 'Cancel':
+        return { run: await cancel(run, mark) };
+      case 'Retry':
+        return retry(run, order.from, mark);
+      case 'Refuse':
+        return { run: await carryOn(run), refused: order.message };
+      case undefined:
+        return { run: await carryOn(run) };
+      default:
+        return order satisfies never;
+    }
+  }
+
+  async function carryOn(run: RunView): Promise<RunView> {
+    const stage = stageOf(run.status);
+    switch (stage) {
+      case 'New':
+        return accept(run);
+      case 'Waiting':
+        return withRevision(run, async (revision) => (await enter(run, revision, run.status)).run);
+      case 'Active':
+        return withRevision(run, (revision) => advance(run, revision));
+      case 'Ended':
+        return conclude(run);
+      default:
+        return stage satisfies never;
+    }
+  }
+
+  async function accept(run: RunView): Promise<RunView> {
     const workflow = await findWorkflow(run);
-    if (!workflow)
-      return refuse(
-        run,
-        'WorkflowNotFound',
-        `There is no workflow ${run.spec.workflowRef.name} in namespace ${run.namespace}.`,
-      );
-    if (workflow.spec.state === 'Draft') {
-      return refuse(
-        run,
-        'WorkflowIsDraft',
-        `The workflow ${workflow.name} is a draft: set spec.state to Active or Paused first.`,
-      );
+    if (!workflow) return progress.refuse(run, 'WorkflowNotFound', notFound(run));
+    const { name, spec } = workflow;
+    if (workflow.deletedAt !== undefined) {
+      return progress.refuse(run, 'WorkflowDeleted', `The workflow ${name} is being deleted.`);
+    }
+    if (spec.state === 'Draft') {
+      const message = `The workflow ${name} is a draft: set spec.state to Active or Paused first.`;
+      return progress.refuse(run, 'WorkflowIsDraft', message);
     }
     const revision = await revisions.freeze(workflow);
-    if ('problems' in revision) return refuse(run, 'InvalidWorkflow', describe(revision.problems));
+    if ('problems' in revision) return progress.refuse(run, 'InvalidWorkflow', describe(revision.problems));
     const params = resolveParams(revision.spec.params ?? [], run.spec.params ?? {});
-    if (!params.ok) return refuse(run, 'InvalidParams', describe(params.problems));
+    if (!params.ok) return progress.refuse(run, 'InvalidParams', describe(params.problems));
     const status = acceptRun(revision.graph, revision.name, now());
-    await proceed(key, run, revision, decideNext(run, revision, status));
+    return (await enter(await progress.keep(run), revision, status)).run;
   }
 
-  async function refuse(run: RunView, reason: string, message: string): Promise<void> {
-    await finish(await write(run, refuseRun(run.status, reason, message, now())));
-  }
-
-  async function advance(key: string, run: RunView): Promise<void> {
-    const revision = await revisions.load(run);
-    if (!revision)
-      return refuse(run, 'RevisionNotFound', `The ControllerRevision ${run.status.revision} was deleted.`);
-    await proceed(key, run, revision, decideNext(run, revision, run.status));
-  }
-
-  function decideNext(run: RunView, { graph, spec }: Revision, status: WorkflowRunStatus): Decision {
-    const params = resolveParams(spec.params ?? [], run.spec.params ?? {});
-    const context: RunContext = {
-      name: run.name,
-      namespace: run.namespace,
-      uid: run.uid,
-      workflow: run.spec.workflowRef.name,
-      params: params.ok ? params.values : {},
-      trigger: run.spec.trigger,
+  /** Has the run start, or wait for its turn. */
+  async function enter(run: RunView, revision: Revision, status: WorkflowRunStatus): Promise<Outcome> {
+    const { concurrency } = revision.graph;
+    if (admission.isFree(run, concurrency)) {
+      return { run: await progress.take(run, revision, startedRun(status, undefined, now())) };
+    }
+    const key = keyOfRun(run, revision, status);
+    if ('error' in key) return { run: await progress.refuse(run, 'InvalidConcurrencyKey', key.error) };
+    const place = {
+      ...key,
+      policy: concurrency?.policy ?? 'Allow',
+      since: status.queue?.since ?? timeOf(now()),
     };
-    return decide({
-      graph,
-      run: context,
-      status,
-      observed: attempts.observe({ ...run, status }),
-      resolvers: stepTypes,
-      now: now(),
+    const candidate = { status, place, declared: concurrency !== undefined, limit: concurrency?.limit };
+    return admission.admit(run, candidate, async (entry) => {
+      if (entry.type !== 'Refuse') return { run: await progress.take(run, revision, entry.status) };
+      const { message } = entry;
+      // One that has ended before stays as it is.
+      if (stageOf(run.status) === 'Ended') return { run, refused: message };
+      return { run: await progress.end(run, entry.status), refused: message };
     });
   }
 
-  /**
-   * Writes what was decided, and only then does it. What the status asked for already comes first: a status is never
-   * written while it is open whether an object that an earlier one spoke of was made (docs/decisions/starting-once.md).
-   */
-  async function proceed(key: string, run: RunView, revision: Revision, decision: Decision): Promise<void> {
-    const { asked, decided } = splitEffects(run.status, decision.effects);
-    await settled(asked.map((effect) => perform(key, run, revision, effect)));
-    if (decision.status !== run.status) {
-      attempts.begin(run, decided);
-      run = await write(run, decision.status);
-    }
-    await settled([...decided.map((effect) => perform(key, run, revision, effect)), attempts.close(run)]);
-    if (run.status.finishedAt) return finish(run);
-    if (decision.wakeAt !== undefined) queue.addAfter(key, Math.max(1, decision.wakeAt - now()));
+  function keyOfRun(
+    run: RunView,
+    { graph, spec }: Revision,
+    { queue: known }: WorkflowRunStatus,
+  ): { key: string } | { error: string } {
+    if (known) return { key: known.key };
+    if (!graph.concurrency) return { key: defaultKey(run.spec.workflowRef.name) };
+    return keyFor(graph, contextOf(run, spec.params));
   }
 
-  async function perform(key: string, run: RunView, { spec }: Revision, effect: Effect): Promise<void> {
-    switch (effect.type) {
-      case 'Start': {
-        const lookAgainMs = await attempts.start(run, effect, spec.podDefaults ?? {});
-        if (lookAgainMs !== undefined) queue.addAfter(key, lookAgainMs);
-        return;
-      }
-      case 'Stop':
-        return attempts.stop(run, effect);
-      default:
-        effect satisfies never;
+  async function advance(run: RunView, revision: Revision): Promise<RunView> {
+    const status = mendStatus(revision.graph, run.status, now());
+    const replacer = status.cancellation ? undefined : admission.replacerOf(run);
+    const why = { reason: 'Replaced', message: `Replaced by run ${replacer}.` } as const;
+    return progress.take(run, revision, replacer === undefined ? status : cancelRun(status, why, now()));
+  }
+
+  async function cancel(run: RunView, mark: Mark): Promise<RunView> {
+    const why = {
+      reason: 'Cancelled',
+      message: 'Cancelled by the annotation signalbox.dev/cancel.',
+    } as const;
+    if (stageOf(run.status) !== 'Active') {
+      return progress.end(run, { ...leaveLine(cancelRun(run.status, why, now())), ...mark });
     }
+    return withRevision(run, (revision) => {
+      const status = mendStatus(revision.graph, run.status, now());
+      return progress.take(run, revision, { ...cancelRun(status, why, now()), ...mark });
+    });
+  }
+
+  /** Of a run that has ended, all but a summary has to be read again. */
+  async function retry(ended: RunView, from: Parameters<typeof retryRun>[2], mark: Mark): Promise<Outcome> {
+    await attempts.close(ended);
+    const read = await runs.client.get(ended);
+    runs.store.upsert(read);
+    const run = wholeRunView(read);
+    const revision = await revisions.load(run);
+    if (!('graph' in revision)) return { run, refused: `${revision.message} Create another run.` };
+    const next = retryRun(revision.graph, run.status, from, now());
+    if (!next.ok) return { run, refused: next.message };
+    return enter(await progress.keep(run), revision, { ...next.status, ...mark });
   }
 
   /** Closes what is still open, also after a crash between the end of the run and that. */
-  async function finish(run: RunView): Promise<void> {
+  async function conclude(run: RunView): Promise<RunView> {
+    if (!isEnd(run.status.phase)) return progress.refuse(run, 'StatusInvalid', HALF_ENDED);
+    if (!isSettled(run.status)) {
+      const revision = await revisions.load(run);
+      if ('graph' in revision) return progress.take(run, revision, run.status);
+    }
     await attempts.close(run);
-    attempts.forget(run.uid);
+    return run;
   }
 
-  async function write(run: RunView, status: WorkflowRunStatus): Promise<RunView> {
-    const written = await runs.client.patchStatus(run, changes(run.status, withJobs(run, status)));
-    runs.store.upsert(written);
-    for (const happening of happenings(run, run.status, status)) events.record(happening);
-    return { ...run, resourceVersion: written.metadata.resourceVersion ?? '', status: written.status ?? {} };
-  }
-
-  /** The UIDs of the Jobs that were made since the last write: proof that they were, should they be deleted. */
-  function withJobs({ namespace }: RunView, status: WorkflowRunStatus): WorkflowRunStatus {
-    if (!status.steps) return status;
-    const steps = status.steps.map((step) => {
-      if (!step.job || step.job.uid) return step;
-      const job = jobs.store.get(keyOf({ namespace, name: step.job.name }));
-      return job ? { ...step, job: { ...step.job, uid: job.uid } } : step;
-    });
-    return { ...status, steps };
+  async function withRevision(run: RunView, go: (revision: Revision) => Promise<RunView>): Promise<RunView> {
+    const revision = await revisions.load(run);
+    return 'graph' in revision ? go(revision) : progress.refuse(run, revision.reason, revision.message);
   }
 
   /** A run may arrive before the workflow that was created, or taken out of Draft, just before it. */
@@ -189,24 +242,16 @@ export function createRunController(options: RunControllerOptions) {
   }
 }
 
-/** Starts of attempts that the status names already, and all other effects. */
-function splitEffects(
-  status: WorkflowRunStatus,
-  effects: readonly Effect[],
-): { asked: Effect[]; decided: Effect[] } {
-  const named = new Set(status.steps?.map((step) => step.job?.name));
-  const isAsked = ({ type, job }: Effect) => type === 'Start' && named.has(job);
-  return { asked: effects.filter(isAsked), decided: effects.filter((effect) => !isAsked(effect)) };
-}
+type Mark = Pick<WorkflowRunStatus, 'handled'>;
 
-/** A merge patch of the fields that differ; what is no longer there is set to null. */
-function changes(before: WorkflowRunStatus, after: WorkflowRunStatus): object {
-  const old: Record<string, unknown> = before;
-  const fields: [string, unknown][] = Object.entries(after);
-  const removed = Object.keys(old).filter((field) => !(field in after));
-  const changed = fields.filter(([field, value]) => !isDeepStrictEqual(old[field], value));
-  return Object.fromEntries([...changed, ...removed.map((field) => [field, null])]);
-}
+const notFound = ({ namespace, spec }: RunView): string =>
+  `There is no workflow ${spec.workflowRef.name} in namespace ${namespace}.`;
+
+const HALF_ENDED =
+  'The status of the run says when it ended, but not how: it was changed by hand. Create another run.';
+
+const ENDS: readonly (RunPhase | undefined)[] = ['Succeeded', 'Failed', 'Cancelled', 'TimedOut'];
+const isEnd = (phase: RunPhase | undefined): boolean => ENDS.includes(phase);
 
 function sameObservation(a: PodView, b: PodView): boolean {
   return isDeepStrictEqual(a.observation, b.observation);

@@ -107,12 +107,14 @@ export function isSettled({ finishedAt, notifications = [] }: WorkflowRunStatus)
 
 /** Whoever started the run by a step reads what came of it from here. */
 function summaryOf({ status, owner }: RunView): WorkflowRunStatus {
-  const { phase, startedAt, finishedAt, revision, round, handled, outputs, reason, message } = status;
+  const { phase, startedAt, finishedAt, revision, cancellation, round, handled } = status;
+  const { outputs, reason, message } = status;
   return {
     phase,
     startedAt,
     finishedAt,
     revision,
+    ...(cancellation === undefined ? {} : { cancellation }),
     ...(round === undefined ? {} : { round }),
     ...(handled === undefined ? {} : { handled }),
     ...(owner ? { outputs, reason, message } : {}),

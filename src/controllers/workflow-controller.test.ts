@@ -6,6 +6,7 @@ import { createTransport } from '../kube/transport.ts';
 import { createWorkQueue } from '../kube/work-queue.ts';
 import { LABELS } from '../steps/labels.ts';
 import { createCluster } from './cluster.ts';
+import { WORKFLOW_FINALIZER } from './finalizers.ts';
 import { createWorkflowController } from './workflow-controller.ts';
 
 const NOW = Date.parse('2030-01-01T00:00:00Z');
@@ -20,7 +21,7 @@ const meta = (name: string, version: number) => ({
 const workflow: Workflow = {
   apiVersion: 'signalbox.dev/v1alpha1',
   kind: 'Workflow',
-  metadata: meta('w', 1),
+  metadata: { ...meta('w', 1), finalizers: [WORKFLOW_FINALIZER] },
   spec: { state: 'Active', steps: [{ name: 'a', script: { bash: 'true' } }] },
 };
 
@@ -48,7 +49,12 @@ test('a revision is kept that a run took while the workflow was being reported o
   const transport = createTransport(server.connection, { userAgent: 'test' });
   const onError = (error: unknown) => assert.ifError(error);
   const cluster = createCluster({ transport, now: () => NOW, onError });
-  const reconcile = createWorkflowController(cluster, createWorkQueue(), () => NOW);
+  const reconcile = createWorkflowController({
+    cluster,
+    queue: createWorkQueue(),
+    events: { record: () => {}, close: async () => {} },
+    now: () => NOW,
+  });
   cluster.workflows.store.observe('ADDED', workflow);
   cluster.revisions.store.observe('ADDED', revision('w-old', 2));
 

@@ -1,32 +1,37 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Condition } from '../api/common.ts';
-import type { WorkflowStatus } from '../api/workflow.ts';
 import { compile } from '../engine/graph.ts';
 import type { Problem } from '../engine/model.ts';
-import { isNotFound } from '../kube/errors.ts';
-import { keyOf, nameOf } from '../kube/store.ts';
+import type { EventRecorder } from '../kube/events.ts';
+import { type Change, keyOf, nameOf } from '../kube/store.ts';
 import type { WorkQueue } from '../kube/work-queue.ts';
 import { stepTypes } from '../steps/index.ts';
 import { labelValue } from '../steps/labels.ts';
 import { type Cluster, workflowKey } from './cluster.ts';
-import { expiredRuns } from './retention.ts';
-import type { RunView, WorkflowView } from './views.ts';
+import { deleteAll } from './delete-all.ts';
+import { addFinalizer, removeFinalizer, WORKFLOW_FINALIZER } from './finalizers.ts';
+import { createManualRuns } from './manual-run.ts';
+import { expiredPods, expiredRuns } from './retention.ts';
+import { isSettled, type JobView, type RunView, type WorkflowView, workflowView } from './views.ts';
+import { statusOf } from './workflow-status.ts';
 
 /** A workflow whose runs come and go is reported on at most this often. */
 const REPORT_EVERY_MS = 1000;
 
-/** Whoever lowers a retention lets go of thousands of runs, and must not keep others waiting for that. */
-const DELETES_AT_ONCE = 16;
-
-/** Longest message of a condition. */
-const MESSAGE_LENGTH = 4096;
+export interface WorkflowControllerOptions {
+  cluster: Cluster;
+  queue: WorkQueue;
+  events: EventRecorder;
+  /** Milliseconds since the epoch. */
+  now: () => number;
+}
 
 /**
- * Reports on workflows (Ready, the last run and its result, how many are active) and deletes the runs and revisions
- * that are no longer to be kept.
+ * Reports on workflows (Ready, the last run and its result, how many are active), starts the runs that annotations ask
+ * for, and deletes the runs, pods and revisions that are no longer to be kept.
  */
-export function createWorkflowController(cluster: Cluster, queue: WorkQueue, now: () => number) {
-  const { workflows, runs, revisions } = cluster;
+export function createWorkflowController({ cluster, queue, events, now }: WorkflowControllerOptions) {
+  const { workflows, runs, revisions, jobs } = cluster;
+  const manualRuns = createManualRuns({ cluster, events });
   const verdicts = new Map<string, { uid: string; generation: number; problems: Problem[] }>();
   const reportedAt = new Map<string, number>();
 
@@ -34,11 +39,17 @@ export function createWorkflowController(cluster: Cluster, queue: WorkQueue, now
     if (source === 'Watch') queue.add(key);
   });
   runs.store.subscribe((change) => {
-    const run = change.type === 'Deleted' ? change.previous : change.object;
     if (!concernsWorkflow(change)) return;
+    const run = change.type === 'Deleted' ? change.previous : change.object;
+    lookAt(run);
+    // Those that it started were kept for it.
+    if (run.status.finishedAt !== undefined) runs.store.byIndex('owner', run.uid).forEach(lookAt);
+  });
+
+  function lookAt(run: RunView): void {
     const key = workflowKey(run);
     queue.addAfter(key, (reportedAt.get(key) ?? 0) + REPORT_EVERY_MS - now());
-  });
+  }
 
   /** Compiling is the costly part, and a generation never changes. */
   function problemsOf(key: string, workflow: WorkflowView): Problem[] {
@@ -50,116 +61,91 @@ export function createWorkflowController(cluster: Cluster, queue: WorkQueue, now
     return problems;
   }
 
-  async function report(key: string, workflow: WorkflowView, ownRuns: RunView[]): Promise<void> {
+  async function keep(workflow: WorkflowView): Promise<WorkflowView> {
+    if (workflow.finalizers.includes(WORKFLOW_FINALIZER)) return workflow;
+    const kept = await addFinalizer(workflows.client, workflow, WORKFLOW_FINALIZER);
+    workflows.store.upsert(kept);
+    return workflowView(kept);
+  }
+
+  async function report(key: string, workflow: WorkflowView, ownRuns: readonly RunView[]): Promise<void> {
     const status = statusOf(workflow, problemsOf(key, workflow), ownRuns, now());
     if (isDeepStrictEqual(status, workflow.status)) return;
     reportedAt.set(key, now());
     workflows.store.upsert(await workflows.client.patchStatus(workflow, status));
   }
 
-  /** Looks at the runs anew: one may have been accepted since the reconcile began. */
-  async function deleteRevisions(key: string): Promise<void> {
+  async function expire(key: string, { spec }: WorkflowView, ownRuns: readonly RunView[]): Promise<void> {
+    const old = expiredRuns(ownRuns, spec.retention, isNeeded, now());
+    const pods = expiredPods(ownRuns, spec.retention, (run) => jobsOf(run).length > 0, now());
+    const moreRuns = await deleteAll(runs.client, old.runs);
+    const oldJobs = pods.runs.flatMap(jobsOf);
+    const closed = oldJobs.filter(({ open }) => !open);
+    const moreJobs = await deleteAll(jobs.client, closed);
+    if (moreRuns || moreJobs) queue.add(key);
+    // The others will be closed in a moment.
+    if (closed.length < oldJobs.length) queue.addAfter(key, REPORT_EVERY_MS);
+    for (const { nextAt } of [old, pods]) if (nextAt !== undefined) queue.addAfter(key, nextAt - now());
+  }
+
+  const jobsOf = (run: RunView): JobView[] => jobs.store.byIndex('run', run.uid);
+
+  /** Whether a run is needed by one that started it, by somebody who wants it continued, or by what it still tells. */
+  function isNeeded({ namespace, owner, control, status }: RunView): boolean {
+    if (control.retry !== undefined || !isSettled(status)) return true;
+    const above = owner && runs.store.get(keyOf({ namespace, name: owner.name }));
+    return above !== undefined && above.uid === owner?.uid && above.status.finishedAt === undefined;
+  }
+
+  /** Looks at the runs anew: one may have been accepted since the reconcile began. Gives whether more are left. */
+  async function deleteRevisions(key: string): Promise<boolean> {
     const ownRuns = runs.store.byIndex('workflow', key);
     const used = new Set(ownRuns.map((run) => run.status.revision));
     // A run that has not been accepted yet may be about to use any of them.
-    if (ownRuns.some((run) => run.status.phase === undefined)) return;
+    if (ownRuns.some((run) => run.status.phase === undefined)) return false;
     const { namespace, name } = nameOf(key);
     const all = revisions.store.byIndex('workflow', keyOf({ namespace, name: labelValue(name) }));
     const unused = all.filter((revision) => !used.has(revision.name));
-    await Promise.all(
-      unused.map((revision) => deleted(revisions.client.delete(revision, { uid: revision.uid }))),
-    );
+    const more = await deleteAll(revisions.client, unused);
+    if (more) queue.add(key);
+    return more;
+  }
+
+  /** Its runs go first, each of which stops what it started; whoever of them goes last brings this back. */
+  async function dissolve(key: string, workflow: WorkflowView): Promise<void> {
+    const ownRuns = runs.store.byIndex('workflow', key);
+    const left = ownRuns.filter(({ deletedAt }) => deletedAt === undefined);
+    if (await deleteAll(runs.client, left)) return queue.add(key);
+    if (ownRuns.length > 0 || !workflow.finalizers.includes(WORKFLOW_FINALIZER)) return;
+    if (await deleteRevisions(key)) return;
+    await removeFinalizer(workflows.client, workflow, WORKFLOW_FINALIZER);
   }
 
   return async function reconcile(key: string): Promise<void> {
-    const workflow = workflows.store.get(key);
-    if (!workflow) {
+    const found = workflows.store.get(key);
+    if (!found) {
       verdicts.delete(key);
       reportedAt.delete(key);
-      return deleteRevisions(key);
+      await deleteRevisions(key);
+      return;
     }
+    if (found.deletedAt !== undefined) return dissolve(key, found);
+    const workflow = await manualRuns.serve(await keep(found), problemsOf(key, found));
     const ownRuns = runs.store.byIndex('workflow', key);
     await report(key, workflow, ownRuns);
-    const expired = expiredRuns(ownRuns, workflow.spec.retention, now());
-    const batch = expired.runs.slice(0, DELETES_AT_ONCE);
-    await Promise.all(
-      batch.map((run) => deleted(runs.client.delete(run, { uid: run.uid, propagationPolicy: 'Background' }))),
-    );
-    if (batch.length < expired.runs.length) queue.add(key);
-    if (expired.nextAt !== undefined) queue.addAfter(key, expired.nextAt - now());
+    await expire(key, workflow, ownRuns);
     await deleteRevisions(key);
   };
 }
 
-type Change = Parameters<Parameters<Cluster['runs']['store']['subscribe']>[0]>[0];
-
-/** Whether a run began or ended: what happens between does not show in its workflow. */
-function concernsWorkflow(change: Change): boolean {
+/** Whether a run began, ended, or is needed no more: what happens between does not show in its workflow. */
+function concernsWorkflow(change: Change<RunView>): boolean {
   if (change.type !== 'Updated') return true;
   const { object, previous } = change;
   return (
     object.status.startedAt !== previous.status.startedAt ||
-    object.status.finishedAt !== previous.status.finishedAt
+    object.status.finishedAt !== previous.status.finishedAt ||
+    isSettled(object.status) !== isSettled(previous.status) ||
+    object.control.retry !== previous.control.retry
   );
-}
-
-function statusOf(workflow: WorkflowView, problems: Problem[], runs: RunView[], now: number): WorkflowStatus {
-  const started = latest(runs, (run) => run.status.startedAt);
-  const ended = latest(runs, (run) => run.status.finishedAt);
-  const { startedAt } = started?.status ?? {};
-  return {
-    ...workflow.status,
-    observedGeneration: workflow.generation,
-    conditions: [readyCondition(workflow, problems, now)],
-    triggers: 'Manual',
-    active: runs.filter((run) => run.status.finishedAt === undefined).length,
-    ...(started && startedAt ? { lastRun: { name: started.name, startedAt } } : {}),
-    ...(ended?.status.phase ? { lastResult: ended.status.phase } : {}),
-  };
-}
-
-function latest(runs: RunView[], timeOf: (run: RunView) => string | undefined): RunView | undefined {
-  return runs.reduce<RunView | undefined>(
-    (best, run) => ((timeOf(run) ?? '') > ((best && timeOf(best)) ?? '') ? run : best),
-    undefined,
-  );
-}
-
-function readyCondition(
-  { spec, status, generation }: WorkflowView,
-  problems: Problem[],
-  now: number,
-): Condition {
-  const before = status.conditions?.find(({ type }) => type === 'Ready');
-  const ready = problems.length === 0 ? 'True' : 'False';
-  const lastTransitionTime =
-    before?.status === ready ? before.lastTransitionTime : new Date(now).toISOString();
-  return {
-    type: 'Ready',
-    status: ready,
-    reason: problems.length === 0 ? spec.state : 'InvalidSpec',
-    message: problems.length === 0 ? READY[spec.state] : describe(problems),
-    observedGeneration: generation,
-    lastTransitionTime,
-  };
-}
-
-const READY: Record<WorkflowView['spec']['state'], string> = {
-  Active: 'Runs can be started.',
-  Paused: 'Runs can be started by hand only.',
-  Draft: 'No run is started before the state is Active or Paused.',
-};
-
-/** All problems, a line each, as far as they fit. */
-export function describe(problems: readonly Problem[]): string {
-  const text = problems.map(({ field, message }) => `${field}: ${message}`).join('\n');
-  return text.length > MESSAGE_LENGTH ? `${text.slice(0, MESSAGE_LENGTH - 1)}…` : text;
-}
-
-async function deleted(call: Promise<void>): Promise<void> {
-  try {
-    await call;
-  } catch (error) {
-    if (!isNotFound(error)) throw error;
-  }
 }

@@ -243,6 +243,13 @@ export function startedRun(
   };
 }
 
+/** The status of a run that waits for nothing any more. */
+export function leaveLine(status: WorkflowRunStatus): WorkflowRunStatus {
+  if (!status.queue?.blockedBy) return status;
+  const { blockedBy: _blockedBy, ...queue } = status.queue;
+  return { ...status, queue };
+}
+
 /** The status of a run that is not let in. */
 export function turnedAwayRun(
   status: WorkflowRunStatus,

@@ -1,0 +1,169 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { WorkflowRunStatus } from '../api/workflow-run.ts';
+import { refuseRun } from '../engine/accept.ts';
+import { decide } from '../engine/decide.ts';
+import type { Decision, Effect, RunContext } from '../engine/model.ts';
+import { resolveParams } from '../engine/params.ts';
+import type { EventRecorder } from '../kube/events.ts';
+import { keyOf } from '../kube/store.ts';
+import type { WorkQueue } from '../kube/work-queue.ts';
+import { stepTypes } from '../steps/index.ts';
+import { type Attempts, currentIds } from './attempts.ts';
+import type { Cluster } from './cluster.ts';
+import { addFinalizer, RUN_FINALIZER } from './finalizers.ts';
+import { happenings } from './happenings.ts';
+import type { Revision } from './revisions.ts';
+import { settled } from './settled.ts';
+import { type RunView, wholeRunView } from './views.ts';
+
+/** Takes runs from one status to the next. All calls give the run as it was written last. */
+export interface Progress {
+  /**
+   * Decides what follows from a status, writes that, and only then does it.
+   *
+   * @param status what was written last, or what comes after it and is not written yet
+   */
+  take(run: RunView, revision: Revision, status: WorkflowRunStatus): Promise<RunView>;
+  /** Ends a run that can not start or go on as Failed. */
+  refuse(run: RunView, reason: string, message: string): Promise<RunView>;
+  /** Writes the status of a run that ends without more ado. */
+  end(run: RunView, status: WorkflowRunStatus): Promise<RunView>;
+  write(run: RunView, status: WorkflowRunStatus): Promise<RunView>;
+  /** Has the API server keep the run, should it be deleted, until what it starts has been stopped. */
+  keep(run: RunView): Promise<RunView>;
+}
+
+export interface ProgressOptions {
+  cluster: Pick<Cluster, 'runs'>;
+  queue: Pick<WorkQueue, 'addAfter'>;
+  attempts: Attempts;
+  events: EventRecorder;
+  /** Milliseconds since the epoch. */
+  now: () => number;
+}
+
+export function createProgress({ cluster, queue, attempts, events, now }: ProgressOptions): Progress {
+  const { client, store } = cluster.runs;
+
+  async function perform(run: RunView, revision: Revision, effect: Effect): Promise<void> {
+    switch (effect.type) {
+      case 'Start': {
+        const lookAgainMs = await attempts.start(run, effect, revision);
+        if (lookAgainMs !== undefined) queue.addAfter(keyOf(run), lookAgainMs);
+        return;
+      }
+      case 'Stop':
+        return attempts.stop(run, effect);
+      default:
+        effect satisfies never;
+    }
+  }
+
+  function decideOn(run: RunView, { graph, spec }: Revision, status: WorkflowRunStatus): Decision {
+    return decide({
+      graph,
+      run: contextOf(run, spec.params),
+      status,
+      observed: attempts.observe({ ...run, status }),
+      resolvers: stepTypes,
+      now: now(),
+    });
+  }
+
+  async function write(run: RunView, status: WorkflowRunStatus): Promise<RunView> {
+    const written = await client.patchStatus(run, changes(run.status, attempts.withUids(run, status)));
+    store.upsert(written);
+    for (const happening of happenings(run, run.status, status)) events.record(happening);
+    return { ...run, resourceVersion: written.metadata.resourceVersion ?? '', status: written.status ?? {} };
+  }
+
+  async function end(run: RunView, status: WorkflowRunStatus): Promise<RunView> {
+    const ended = await write(run, status);
+    await attempts.close(ended);
+    return ended;
+  }
+
+  const refuse = (run: RunView, reason: string, message: string) =>
+    end(run, refuseRun(run.status, reason, message, now()));
+
+  /**
+   * What the status asked for already comes first: a status is never written while it is open whether an object that
+   * an earlier one spoke of was made (docs/decisions/starting-once.md).
+   */
+  async function take(run: RunView, revision: Revision, status: WorkflowRunStatus): Promise<RunView> {
+    const decision = decideOn(run, revision, status);
+    if (isStuck(decision)) return refuse(run, 'StatusInvalid', STUCK);
+    const { asked, decided } = splitEffects(run, decision.effects);
+    await settled(asked.map((effect) => perform(run, revision, effect)));
+    let current = run;
+    if (decision.status !== run.status) {
+      attempts.begin(run, decided);
+      current = await write(run, decision.status);
+    }
+    await settled([...decided.map((effect) => perform(current, revision, effect)), attempts.close(current)]);
+    if (decision.wakeAt !== undefined) queue.addAfter(keyOf(run), Math.max(1, decision.wakeAt - now()));
+    return current;
+  }
+
+  return {
+    take,
+    refuse,
+    end,
+    write,
+    async keep(run) {
+      if (run.finalizers.includes(RUN_FINALIZER)) return run;
+      const kept = await addFinalizer(client, run, RUN_FINALIZER);
+      store.upsert(kept);
+      return wholeRunView(kept);
+    },
+  };
+}
+
+/** What expressions see of a run. Params that do not fit were refused when the run was accepted. */
+export function contextOf(run: RunView, declared: Revision['spec']['params']): RunContext {
+  const { name, namespace, uid, spec } = run;
+  const params = resolveParams(declared ?? [], spec.params ?? {});
+  return {
+    name,
+    namespace,
+    uid,
+    workflow: spec.workflowRef.name,
+    params: params.ok ? params.values : {},
+    trigger: spec.trigger,
+  };
+}
+
+const STUCK =
+  'Nothing is left to be done, and yet the status of the run says that it goes on: it was changed by hand. Create another run.';
+
+/** Nothing runs, nothing can start, and nothing will change that. */
+function isStuck({ status, effects, wakeAt }: Decision): boolean {
+  if (status.phase !== 'Running' || effects.length > 0 || wakeAt !== undefined) return false;
+  return !status.steps?.some(({ phase }) => phase === 'Running');
+}
+
+/** Starts of attempts that the status names already, and all other effects. */
+function splitEffects(run: RunView, effects: readonly Effect[]): { asked: Effect[]; decided: Effect[] } {
+  const named = currentIds(run);
+  const isAsked = ({ type, id }: Effect) => type === 'Start' && named.has(id);
+  return { asked: effects.filter(isAsked), decided: effects.filter((effect) => !isAsked(effect)) };
+}
+
+/** A merge patch that makes one object into the other: what differs, and null for what is no longer there. */
+function changes(before: object, after: object): object {
+  const old = new Map<string, unknown>(Object.entries(before));
+  const next = new Map<string, unknown>(Object.entries(after));
+  const removed = [...old.keys()].filter((field) => !next.has(field));
+  const changed = [...next].filter(([field, value]) => !isDeepStrictEqual(old.get(field), value));
+  return Object.fromEntries([
+    ...changed.map(([field, value]) => [field, changeOf(old.get(field), value)]),
+    ...removed.map((field) => [field, null]),
+  ]);
+}
+
+/** Objects are merged by the API server, field by field; everything else is replaced. */
+const changeOf = (before: unknown, after: unknown): unknown =>
+  isObject(before) && isObject(after) ? changes(before, after) : after;
+
+const isObject = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
