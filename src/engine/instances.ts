@@ -41,7 +41,9 @@ function keysOf(turn: Turn, node: Node, items: readonly unknown[]): string[] | {
 }
 
 function areNames(items: readonly unknown[]): items is string[] {
-  return items.every((item) => typeof item === 'string' && KEY.test(item)) && new Set(items).size === items.length;
+  return (
+    items.every((item) => typeof item === 'string' && KEY.test(item)) && new Set(items).size === items.length
+  );
 }
 
 function checkKeys(given: readonly Evaluation[]): string[] | { error: string } {
@@ -64,6 +66,8 @@ export function advanceInstances(turn: Turn, node: Node): void {
   const step = turn.steps.get(node.name);
   const instances = turn.instances.get(node.name);
   if (step?.phase !== 'Running' || !instances) return;
+  // Their rows are gone, by whatever hand: what has been started is found, and not started again.
+  if (instances.length === 0) return expand(turn, node, step);
   const halt = haltOf(turn, node);
   for (const instance of instances) {
     const row = turn.steps.get(instance.name);
@@ -71,6 +75,15 @@ export function advanceInstances(turn: Turn, node: Node): void {
   }
   const rows = rowsOf(turn, instances);
   if (rows.every(hasEnded)) put(turn, end(step, resultOf(rows, turn.now), turn.now));
+}
+
+/** What was to be done over goes the way of its step when that is left out. */
+export function leaveInstances(turn: Turn, node: Node): void {
+  const step = turn.steps.get(node.name);
+  if (!step || !hasEnded(step)) return;
+  for (const row of rowsOf(turn, turn.instances.get(node.name) ?? [])) {
+    if (row.phase === 'Pending') skip(turn, row, step.reason ?? '', step.message ?? '');
+  }
 }
 
 const rowsOf = ({ steps }: Turn, instances: readonly Node[]): StepStatus[] =>

@@ -1,6 +1,6 @@
 import type { StepStatus } from '../api/workflow-run.ts';
 import { end } from './attempt.ts';
-import { expand } from './instances.ts';
+import { expand, leaveInstances } from './instances.ts';
 import type { Branch, Evaluation, Node } from './model.ts';
 import { hasEnded, hasFailed } from './summary.ts';
 import { begin, fail, haltOf, put, skip, type Turn, valuesFor } from './turn.ts';
@@ -15,6 +15,7 @@ export function schedule(turn: Turn): void {
   for (const node of graph.order) {
     const culprit = node.waitsFor.map((name) => blame.get(name)).find((name) => name !== undefined);
     scheduleStep(turn, node, { culprit, failing });
+    if (node.forEach) leaveInstances(turn, node);
     const failed = hasFailed(node, steps.get(node.name)) ? node.name : undefined;
     if (failed ?? culprit) blame.set(node.name, failed ?? culprit ?? '');
     failing ??= failed;

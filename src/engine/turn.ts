@@ -4,7 +4,7 @@ import type { Resolvers } from './compile-step.ts';
 import type { Values } from './expression.ts';
 import type { Effect, Evaluation, Graph, Node, Observation, RunContext } from './model.ts';
 import { jobName } from './names.ts';
-import { outcomeOf, pendingStep } from './summary.ts';
+import { isInstance, outcomeOf, pendingStep } from './summary.ts';
 import { renderScalar, renderTemplate } from './template.ts';
 import { cut, MAX_MESSAGE, timeOf } from './text.ts';
 
@@ -24,7 +24,7 @@ export interface DecideInput {
 export interface Turn extends DecideInput {
   /** The rows by name: those of all steps, their instances, and notifications. */
   steps: Map<string, StepStatus>;
-  /** The instances of each step that has been taken apart, in order. */
+  /** The instances of each step with `forEach`, in order; none before it has been taken apart. */
   instances: Map<string, Node[]>;
   timedOutAt?: string | undefined;
   changed: boolean;
@@ -46,15 +46,14 @@ export function open(input: DecideInput): Turn {
 
 /** The instances that the rows speak of: each follows its step, in the order of its items. */
 function instancesIn(graph: Graph, rows: readonly StepStatus[]): Map<string, Node[]> {
-  const found = new Map<string, Node[]>();
-  if (rows.length === graph.nodes.length) return found;
   const parents = new Map(graph.nodes.flatMap((node) => (node.forEach ? [[node.name, node]] : [])));
-  for (const { name } of rows) {
-    const of = parents.get(name.slice(0, name.indexOf('[')));
-    if (!of) continue;
-    const list = found.get(of.name) ?? [];
-    list.push(instanceOf(of, name, list.length));
-    found.set(of.name, list);
+  const found = new Map<string, Node[]>([...parents.keys()].map((name) => [name, []]));
+  if (parents.size === 0) return found;
+  for (const { name } of rows.filter(isInstance)) {
+    const parent = name.slice(0, name.indexOf('['));
+    const of = parents.get(parent);
+    const list = found.get(parent);
+    if (of && list) list.push(instanceOf(of, name, list.length));
   }
   return found;
 }

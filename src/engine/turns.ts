@@ -151,3 +151,20 @@ export function finishRun(
 export const time = (ms: number) => new Date(T0 + ms).toISOString();
 export const envOf = (effect: Effect | undefined) =>
   effect?.type === 'Start' ? effect.spec.script?.env : undefined;
+
+// Steps with forEach.
+
+export const each = (items: unknown[], more: object = {}) => ({ forEach: { items, ...more } });
+export const eachOf = (expression: string, more: object = {}) => ({ forEach: { expression, ...more } });
+
+/** The result of a step that gives a list. */
+export const found = (list: unknown) => succeeded({ outputs: { list } });
+
+/** A run in which step `find` has given a list, and step `many` has an instance for each of its entries. */
+export function afterFinding(list: unknown, forEach: object = {}, more: object = {}) {
+  const many = step('many', { ...eachOf('steps.find.outputs.list', forEach), ...more });
+  const run = takeOn({ steps: [step('find'), many, step('next')] });
+  run.at(0);
+  run.at(SECOND, { find: found(list) });
+  return run;
+}
