@@ -95,9 +95,14 @@ export function follow(watch: Watch): Followed {
 }
 
 function limits({ node, step, now }: Watch): { pendingEnd: number; end: number } {
-  const startedAt = step.attemptStartedAt === undefined ? now : Date.parse(step.attemptStartedAt);
-  const pendingEnd = startedAt + node.pendingTimeout;
+  const pendingEnd = startOf(step, now) + node.pendingTimeout;
   return { pendingEnd, end: pendingEnd + node.timeout + KUBELET_GRACE_MS };
+}
+
+/** When the current attempt started; of the first it is the start of the step. */
+function startOf({ attemptStartedAt, startedAt }: StepStatus, now: number): number {
+  const start = attemptStartedAt ?? startedAt;
+  return start === undefined ? now : Date.parse(start);
 }
 
 function causeToStop(watch: Watch): Cause | undefined {
@@ -198,11 +203,12 @@ function show(step: StepStatus, trouble: { reason: string; message: string } | u
 function settle(watch: Watch, result: Result): StepStatus {
   const { node, step, halt, resumedAt = '' } = watch;
   if (result.outcome !== 'Failed' || halt) return end(step, result, watch.now);
-  const attempts = (step.attempts ?? []).filter(({ startedAt }) => startedAt >= resumedAt);
-  const free = attempts.filter(({ reason }) => reason === NOT_STARTED).length;
-  if (result.notStarted && free < FREE_RETRIES) return retry(watch, result, NOT_STARTED);
-  const mayRetry = attempts.length - free < (node.spec.retry?.limit ?? 0) && isWorthRetrying(node, result);
-  return mayRetry ? retry(watch, result, result.reason) : end(step, result, watch.now);
+  const before = (step.attempts ?? []).filter(({ startedAt }) => startedAt >= resumedAt);
+  const free = before.filter(({ reason }) => reason === NOT_STARTED).length;
+  const failures = before.length + 1;
+  if (result.notStarted && free < FREE_RETRIES) return retry(watch, result, NOT_STARTED, failures);
+  const mayRetry = before.length - free < (node.spec.retry?.limit ?? 0) && isWorthRetrying(node, result);
+  return mayRetry ? retry(watch, result, result.reason, failures) : end(step, result, watch.now);
 }
 
 /** Whether the step's `retry.on` speaks of such a failure. */
@@ -212,18 +218,19 @@ function isWorthRetrying({ spec }: Node, { infrastructure, notStarted, exitCode 
   return on.includes('Any') || on.includes(kind) || (exitCode !== undefined && on.includes(String(exitCode)));
 }
 
-function retry(watch: Watch, result: Result, reason: string): StepStatus {
+/** @param failures how many attempts have failed since the run was started or continued */
+function retry(watch: Watch, result: Result, reason: string, failures: number): StepStatus {
   const { node, run, now } = watch;
   const { reason: _reason, message: _message, ...step } = watch.step;
   const why = `${result.reason}: ${result.message ?? 'no details'}`;
   const finishedAt = endTime(watch.step, result, now);
   const failed = { ...result, reason, message: reason === NOT_STARTED ? why : (result.message ?? result.reason) };
-  const { attempts = [], ...rest } = withEarlierAttempt(withUid(step, result), failed, finishedAt);
+  const waiting = withEarlierAttempt(withUid(step, result), failed, finishedAt);
   const seed = `${run.uid}/${node.name}/${step.attempt}`;
-  const wait = Math.max(backoffMs(node.spec.retry?.backoff, attempts.length, seed), result.retryAfterMs ?? 0);
+  const wait = Math.max(backoffMs(node.spec.retry?.backoff, failures, seed), result.retryAfterMs ?? 0);
   const message = cut(`Attempt ${step.attempt} failed: ${why}`, MAX_MESSAGE);
   const retryAt = timeOf(finishedAt + Math.min(wait, MAX_WAIT_MS));
-  return { ...rest, attempts, retryAt, reason: 'Retrying', message };
+  return { ...waiting, retryAt, reason: 'Retrying', message };
 }
 
 /** Moves what is known of the last attempt to those before it. */
@@ -251,21 +258,16 @@ function withUid(step: StepStatus, { uid }: Result): StepStatus {
 }
 
 /** Node clocks differ from ours and cut off at the second: the end is at that second's end, or now if that is earlier. */
-function endTime({ attemptStartedAt }: StepStatus, { finishedAt }: Result, now: number): number {
-  const startedAt = attemptStartedAt === undefined ? now : Date.parse(attemptStartedAt);
-  return Number.isFinite(finishedAt)
-    ? Math.max(startedAt, Math.min(now, finishedAt + END_PRECISION_MS - 1))
-    : now;
+function endTime(step: StepStatus, { finishedAt }: Result, now: number): number {
+  if (!Number.isFinite(finishedAt)) return now;
+  return Math.max(startOf(step, now), Math.min(now, finishedAt + END_PRECISION_MS - 1));
 }
 
 /** The last word on a step. */
 export function end(step: StepStatus, result: Result, now: number): StepStatus {
-  const { reason: _reason, message: _message, retryAt: _retryAt, attemptStartedAt, ...rest } = step;
-  // Five hundred steps have to fit into a status: what can be told from the rest is left out.
-  const isFirst = attemptStartedAt === undefined || attemptStartedAt === step.startedAt;
+  const { reason: _reason, message: _message, retryAt: _retryAt, ...rest } = step;
   return {
     ...withUid(rest, result),
-    ...(isFirst ? {} : { attemptStartedAt }),
     phase: result.outcome,
     reason: cut(result.reason, MAX_REASON),
     ...(result.message === undefined ? {} : { message: cut(result.message, MAX_MESSAGE) }),

@@ -29,7 +29,6 @@ test('all that waits for nothing starts in the first decision, intent and effect
     phase: 'Running',
     startedAt: time(0),
     attempt: 1,
-    attemptStartedAt: time(0),
     job: { name: effects[0]?.id },
   });
   assert.equal(run.step('c').phase, 'Pending');

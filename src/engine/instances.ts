@@ -65,9 +65,7 @@ function checkKeys(given: readonly Evaluation[]): string[] | { error: string } {
 export function advanceInstances(turn: Turn, node: Node): void {
   const step = turn.steps.get(node.name);
   const instances = turn.instances.get(node.name);
-  if (step?.phase !== 'Running' || !instances) return;
-  // Their rows are gone, by whatever hand: what has been started is found, and not started again.
-  if (instances.length === 0) return expand(turn, node, step);
+  if (step?.phase !== 'Running' || !instances?.length) return;
   const halt = haltOf(turn, node);
   for (const instance of instances) {
     const row = turn.steps.get(instance.name);

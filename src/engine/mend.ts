@@ -47,10 +47,9 @@ function mendRow(node: Node, row: StepStatus): StepStatus {
 }
 
 /** Whether the row of a running step says which attempt it is at. */
-function isWhole({ kind }: Node, { attempt, attemptStartedAt, retryAt, job, run }: StepStatus): boolean {
-  if (attempt === undefined) return false;
+function isWhole({ kind }: Node, { attempt, startedAt, retryAt, job, run }: StepStatus): boolean {
+  if (attempt === undefined || startedAt === undefined) return false;
   if (retryAt !== undefined) return true;
-  if (attemptStartedAt === undefined) return false;
   switch (kind) {
     case 'Job':
       return job !== undefined;

@@ -137,7 +137,8 @@ export function begin(turn: Turn, node: Node, step: StepStatus): void {
     phase: 'Running',
     startedAt: step.startedAt ?? now,
     attempt,
-    attemptStartedAt: now,
+    // Five hundred steps have to fit into a status: what can be told from the rest is left out.
+    ...(step.startedAt === undefined ? {} : { attemptStartedAt: now }),
     ...objectOf(node, attemptId(turn, node, attempt)),
   });
 }

@@ -17,6 +17,14 @@ export const HOUR = 60 * MINUTE;
 export const step = (name: string, more: object = {}) => ({ name, script: { bash: 'true' }, ...more });
 export const withEnv = (name: string, env: Record<string, string>, more: object = {}) =>
   step(name, { script: { bash: 'true', env }, ...more });
+/** A step that starts another run. */
+export const runOf = (name: string, more: object = {}) => ({ name, workflow: { name: 'other' }, ...more });
+/** A step that the operator carries out by a call. */
+export const callOf = (name: string, more: object = {}) => ({
+  name,
+  http: { url: 'https://example.com' },
+  ...more,
+});
 /** A condition, with the steps of `then` and of `else`. */
 export function choose(
   name: string,
@@ -50,12 +58,12 @@ export const failed = (reason = 'ExitCode', more: Partial<Result> = {}) =>
 export const evicted = failed('Evicted', { notStarted: true });
 
 /** A run that a test takes on turn by turn. Times are milliseconds since it was accepted. */
-export function takeOn(spec: object, params: RunContext['params'] = {}) {
+export function takeOn(spec: object, params: RunContext['params'] = {}, name = 'r') {
   const compiled = compile(spec, resolvers);
   if (!compiled.ok) throw new Error(JSON.stringify(compiled.problems));
   const { graph } = compiled;
   const run = {
-    name: 'r',
+    name,
     namespace: 'ns',
     uid: 'uid',
     workflow: 'w',
@@ -93,6 +101,12 @@ export function takeOn(spec: object, params: RunContext['params'] = {}) {
       const next = retryRun(graph, status, from === undefined ? 'failed' : { step: from }, T0);
       return next.ok ? '' : next.message;
     },
+    /** Has the run go on from this status. */
+    write(changed: WorkflowRunStatus): void {
+      status = changed;
+    },
+    /** The names of the attempts that the effects are about. */
+    ids: () => last.effects.map(({ id }) => id),
     /** What has an attempt that runs, steps and notifications. */
     going,
     step(name: string): StepStatus {
