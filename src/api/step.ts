@@ -23,7 +23,7 @@ const conduct = {
     'Runs the step only if this is true; otherwise the step is Skipped, and those after it go on as if it had succeeded. It sees params, trigger, run, workflow, and the phase, outputs and summary of earlier steps, for example int(steps.count.outputs.nodes) > 3. Default: true.',
   ).optional(),
   timeout: duration(
-    'How long one attempt may run before it is stopped and fails. Default: 1h for a script, 1m for http and slack, no limit for a workflow.',
+    'How long one attempt may run before it is stopped and fails. Default: 1h for a script, 1m for http, 5m for slack, no limit for a workflow.',
   ).optional(),
   retry: retry.optional(),
   continueOnError: z.boolean().optional().meta({
@@ -43,7 +43,8 @@ export type StepTypeName = (typeof STEP_TYPES)[number];
 const DEFAULT_TIMEOUTS: Partial<Record<StepTypeName, string>> = {
   script: '1h',
   http: '1m',
-  slack: '1m',
+  // Slack may ask for a wait of a minute before it takes a message.
+  slack: '5m',
 };
 
 /** Those of `finally`, whose steps run one after the other in any case. */

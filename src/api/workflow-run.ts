@@ -202,7 +202,7 @@ export const workflowRunStatus = z
     }),
     notifications: z
       .array(stepStatus)
-      .max(16)
+      .max(600)
       .optional()
       .meta({ description: 'What became of the notifications.', 'x-kubernetes-list-type': 'atomic' }),
     conditions: conditions.optional(),

@@ -101,7 +101,7 @@ export function succeeded(
 
 /** The phase that a run is in, or ends in if nothing else happens to it. */
 export function outcomeSoFar(graph: Graph, status: WorkflowRunStatus): RunPhase {
-  if (status.finishedAt !== undefined && status.phase) return status.phase;
+  if (status.phase && status.phase !== 'Running') return status.phase;
   return outcomeOf(graph, new Map((status.steps ?? []).map((step) => [step.name, step])), status);
 }
 
