@@ -28,13 +28,23 @@ export function refuseRun(
   message: string,
   now: number,
 ): WorkflowRunStatus {
-  const { currentStep: _current, ...before } = status;
-  const steps = status.steps?.map((step) => refuseStep(step, reason, message, now));
-  const ended = steps ? { ...before, steps, progress: progressOf(steps.filter((step) => !isInstance(step))) } : before;
-  return finish(ended, { phase: 'Failed', reason, message }, now);
+  const { currentStep: _current, ...before } = endSteps(status, reason, message, now);
+  return finish(before, { phase: 'Failed', reason, message }, now);
 }
 
-function refuseStep(step: StepStatus, reason: string, message: string, now: number): StepStatus {
+/** Ends the steps that have not ended: those that run as Failed, the others as Skipped. */
+export function endSteps(
+  status: WorkflowRunStatus,
+  reason: string,
+  message: string,
+  now: number,
+): WorkflowRunStatus {
+  if (!status.steps) return status;
+  const steps = status.steps.map((step) => endStep(step, reason, message, now));
+  return { ...status, steps, progress: progressOf(steps.filter((step) => !isInstance(step))) };
+}
+
+function endStep(step: StepStatus, reason: string, message: string, now: number): StepStatus {
   if (hasEnded(step)) return step;
   const phase = step.phase === 'Running' ? 'Failed' : 'Skipped';
   const { retryAt: _retryAt, ...rest } = step;

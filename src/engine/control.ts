@@ -1,9 +1,13 @@
 import type { Cancellation, StepStatus, WorkflowRunStatus } from '../api/workflow-run.ts';
+import { endSteps } from './accept.ts';
 import { withEarlierAttempt } from './attempt.ts';
 import type { Graph, Node } from './model.ts';
 import { ancestorsOf } from './order.ts';
 import { finish, isInstance, pendingStep, progressOf, succeeded } from './summary.ts';
-import { timeOf } from './text.ts';
+import { cut, MAX_QUOTE, timeOf } from './text.ts';
+
+/** Longest list of step names in a refusal. */
+const MAX_NAMES = 512;
 
 /**
  * The status of a run that somebody cancels. The first time, its steps are stopped and `finally` runs; the second
@@ -19,14 +23,19 @@ export function cancelRun(
   if (status.finishedAt !== undefined) return status;
   const { cancellation } = status;
   if (cancellation) {
-    return { ...status, cancellation: { ...cancellation, terminatedAt: cancellation.terminatedAt ?? timeOf(now) } };
+    return {
+      ...status,
+      cancellation: { ...cancellation, terminatedAt: cancellation.terminatedAt ?? timeOf(now) },
+    };
   }
   const cancelled = { ...status, cancellation: { requestedAt: timeOf(now), reason, message } };
-  return status.phase === 'Running' ? cancelled : finish(cancelled, { phase: 'Cancelled', reason, message }, now);
+  if (status.phase === 'Running') return cancelled;
+  const ended = endSteps(cancelled, 'RunCancelled', message, now);
+  return finish(ended, { phase: 'Cancelled', reason, message }, now);
 }
 
-/** Reasons of skipped steps that a new round would skip just the same. */
-const SETTLED = new Set(['WhenFalse', 'NoItems', 'BranchNotTaken']);
+/** Reasons of skipped steps that a new round would skip just the same, unless something before them is done over. */
+const SETTLED = new Set(['WhenFalse', 'NoItems', 'BranchNotTaken', 'NothingFailed', 'ConditionFailed']);
 
 /**
  * The status of a finished run that goes on: from all that did not succeed, or from one step as well, with everything
@@ -47,14 +56,17 @@ export function retryRun(
   const named = from === 'failed' ? undefined : from.step;
   const main = graph.nodes.filter((node) => !node.finally);
   if (named !== undefined && !main.some(({ name }) => name === named)) {
-    return refuse(`The run has no step ${named} to go on from: it has ${main.map(({ name }) => name).join(', ')}.`);
+    const names = cut(main.map(({ name }) => name).join(', '), MAX_NAMES);
+    return refuse(`The run has no step ${cut(named, MAX_QUOTE)} to go on from: it has ${names}.`);
   }
   const isOpen = (node: Node) => node.name === named || isUnsettled(node, steps.get(node.name));
   if (named === undefined && !graph.nodes.some(isOpen)) return refuse('No step of the run failed.');
   const open = main.filter(isOpen);
   const redone = behind(graph, open);
   // Of a step with instances only those that did not succeed are done over, unless it begins from the start.
-  const inPart = open.filter(({ name, waitsFor }) => name !== named && !waitsFor.some((other) => redone.has(other)));
+  const inPart = open.filter(
+    ({ name, waitsFor }) => name !== named && !waitsFor.some((other) => redone.has(other)),
+  );
   const kept = new Set(inPart.map(({ name }) => name));
   const rows = [...steps.values()].map((row) => nextRow(graph, row, redone, kept));
   return { ok: true, status: reopened(status, rows, now) };
@@ -62,10 +74,12 @@ export function retryRun(
 
 const refuse = (message: string) => ({ ok: false as const, message });
 
-const isUnsettled = (node: Node, step: StepStatus | undefined): boolean => {
+function isUnsettled(node: Node, step: StepStatus | undefined): boolean {
+  if (step?.phase === 'Succeeded') return false;
   if (step?.phase === 'Skipped') return !SETTLED.has(step.reason ?? '');
-  return step?.phase !== 'Succeeded' && !(step?.phase === 'Failed' && node.forgiven);
-};
+  // What the run cut short was no failure to be forgiven.
+  return !(step?.phase === 'Failed' && node.forgiven && step.reason !== 'RunTimedOut');
+}
 
 /** The steps with all that come behind them; `finally` comes behind everything. */
 function behind(graph: Graph, open: readonly Node[]): Set<string> {
@@ -92,10 +106,12 @@ function nextRow(
 /** A row to be done over, which remembers the attempts that there were. */
 function again(node: Node, row: StepStatus): StepStatus {
   const pending = pendingStep({ ...node, name: row.name });
-  const { attempt, startedAt, finishedAt, reason = '', message } = row;
+  const { attempt, startedAt, finishedAt, reason = '', message, attempts = [] } = row;
   if (attempt === undefined || startedAt === undefined || finishedAt === undefined) return pending;
-  const { attempts = [] } = withEarlierAttempt(row, { reason, message }, Date.parse(finishedAt));
-  return { ...pending, attempt, attempts };
+  // One that ended while it waited for its next attempt has the last on record.
+  if (attempts.length >= attempt) return { ...pending, attempt, attempts };
+  const ended = withEarlierAttempt(row, { reason, message }, Date.parse(finishedAt));
+  return { ...pending, attempt, attempts: ended.attempts ?? [] };
 }
 
 function reopened(status: WorkflowRunStatus, steps: StepStatus[], now: number): WorkflowRunStatus {
