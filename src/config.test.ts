@@ -16,8 +16,20 @@ test('a flag wins over the environment, and the pod is the identity', () => {
   assert.equal(config.identity, 'operator-0');
 });
 
+test('a list is separated by commas', () => {
+  const { 'http-allow': allow, 'http-deny': deny } = readConfig(
+    ['--http-allow=10.0.0.0/8, a.example.com,'],
+    {},
+  );
+  assert.deepEqual([allow, deny], [['10.0.0.0/8', 'a.example.com'], []]);
+});
+
 test('what cannot be used is named', () => {
   assert.throws(() => readConfig(['--log-level=loud', '--http-port=x'], {}), /--log-level: .*--http-port: /);
+  assert.throws(
+    () => readConfig(['--http-allow=10.0.0.0/99', '--http-deny=a.example.com'], {}),
+    /--http-allow: "10\.0\.0\.0\/99" is neither.*--http-deny: "a\.example\.com" is neither/,
+  );
   assert.throws(
     () => readConfig(['--colour=red'], {}),
     (error: Error) => error instanceof ConfigError && /--script-image/.test(error.message),

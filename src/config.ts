@@ -2,6 +2,28 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
 import * as z from 'zod';
+import { createAddressRules } from './steps/addresses.ts';
+import { SLACK_API_URL } from './steps/index.ts';
+
+/** Several values, separated by commas. @param check throws for values that can not be used */
+const list = (check: (values: string[]) => unknown) =>
+  z
+    .string()
+    .default('')
+    .transform((text, context) => {
+      const values = text
+        .split(',')
+        .map((value) => value.trim())
+        .filter((value) => value !== '');
+      try {
+        check(values);
+      } catch (error) {
+        context.addIssue({ code: 'custom', message: (error as Error).message });
+      }
+      return values;
+    });
+
+const limit = z.coerce.number().int().min(1).optional();
 
 /** Everything that can be set from outside. A flag `--http-port` is also read from `SIGNALBOX_HTTP_PORT`. */
 const schema = z.strictObject({
@@ -22,6 +44,17 @@ const schema = z.strictObject({
     .min(1)
     .default('signalbox-script')
     .describe('Image of script steps that name none.'),
+  'http-allow': list((allow) => createAddressRules({ allow, deny: [] })).describe(
+    'Addresses, CIDRs and host names, separated by commas, that calls of steps may connect to in any case.',
+  ),
+  'http-deny': list((deny) => createAddressRules({ allow: [], deny })).describe(
+    'Further addresses and CIDRs that calls of steps may not connect to, for example those of the cluster.',
+  ),
+  'slack-api-url': z.url().default(SLACK_API_URL).describe("Base of the address of Slack's Web API."),
+  'max-active-runs': limit.describe('How many runs may be active at once; others wait. Default: no limit.'),
+  'max-active-runs-per-namespace': limit.describe(
+    'How many runs of a namespace may be active at once; others wait. Default: no limit.',
+  ),
   'log-level': z
     .enum(['debug', 'info', 'warn', 'error'])
     .default('info')

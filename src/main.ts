@@ -1,8 +1,13 @@
+import { once } from 'node:events';
 import { type Logger, pino } from 'pino';
 import { type Config, ConfigError, readConfig } from './config.ts';
-import { createAttempts } from './controllers/attempts.ts';
+import { type Attempts, createAttempts } from './controllers/attempts.ts';
+import { type CallAttempts, createCallAttempts } from './controllers/call-attempts.ts';
+import { createCallContexts } from './controllers/call-context.ts';
 import { type Cluster, createCluster } from './controllers/cluster.ts';
+import { createJobAttempts } from './controllers/job-attempts.ts';
 import { createRevisions } from './controllers/revisions.ts';
+import { createRunAttempts } from './controllers/run-attempts.ts';
 import { createRunController } from './controllers/run-controller.ts';
 import { createWorkflowController } from './controllers/workflow-controller.ts';
 import { createMetrics, type Metrics } from './gateway/metrics.ts';
@@ -11,15 +16,21 @@ import { loadConnection } from './kube/config.ts';
 import { createEventRecorder, EVENTS } from './kube/events.ts';
 import { createElector, LEASES } from './kube/lease.ts';
 import { resourceClient } from './kube/resource.ts';
+import { LeaseLostError } from './kube/term.ts';
 import { createTransport, type Transport, withFence } from './kube/transport.ts';
 import { createWorkQueue, type ProcessedWork } from './kube/work-queue.ts';
 import { assertSupported } from './controllers/support.ts';
+import { createEgress, type Egress } from './steps/egress.ts';
+import { createStepTypes } from './steps/index.ts';
 
 /** Most runs worked on at once. They wait for the API server most of the time. */
 const RUN_WORKERS = 64;
 
 /** The workflow controller is there to report, and must not keep runs waiting. */
 const WORKFLOW_WORKERS = 4;
+
+/** How long calls may take to end when the operator is stopped; Kubernetes kills it after 30 s. */
+const CALL_GRACE_MS = 5000;
 
 const now = () => Date.now();
 
@@ -74,7 +85,16 @@ async function operate(config: Config, surroundings: Surroundings): Promise<void
   let synced = false;
   const gateway = await startGateway({ port: config['http-port'], metrics, isReady: () => synced });
   const watching = cluster.run(stop.signal);
-  const controllers = createControllers(config, cluster, fenced, { log, metrics });
+  const egress = createEgress({ allow: config['http-allow'], deny: config['http-deny'] });
+  const { isLeader } = elector;
+  const controllers = createControllers(config, {
+    log,
+    metrics,
+    cluster,
+    transport: fenced,
+    egress,
+    isLeader,
+  });
   cluster.synced.then(
     () => {
       synced = true;
@@ -95,17 +115,20 @@ async function operate(config: Config, surroundings: Surroundings): Promise<void
     await elector.run({ signal: stop.signal, lead });
   } finally {
     stop.abort();
-    await Promise.all([watching, gateway.close()]);
+    await Promise.all([watching, gateway.close(), egress.close()]);
   }
 }
 
+/** What controllers work with. */
+interface Means extends Pick<Surroundings, 'log' | 'metrics' | 'transport'> {
+  cluster: Cluster;
+  egress: Egress;
+  isLeader: () => boolean;
+}
+
 /** Wires the controllers to their queues. The result runs them until its signal is aborted. */
-function createControllers(
-  config: Config,
-  cluster: Cluster,
-  transport: Transport,
-  { log, metrics }: Pick<Surroundings, 'log' | 'metrics'>,
-): (signal: AbortSignal) => Promise<void> {
+function createControllers(config: Config, means: Means): (signal: AbortSignal) => Promise<void> {
+  const { log, metrics, transport, cluster } = means;
   const queueOf = (controller: string) => {
     const queue = createWorkQueue({ onProcessed: (work) => report(controller, work) });
     metrics.gauge(
@@ -131,7 +154,7 @@ function createControllers(
   });
   const runQueue = queueOf('run');
   const workflowQueue = queueOf('workflow');
-  const attempts = createAttempts(cluster, { script: config['script-image'] }, now);
+  const { attempts, calls } = wireAttempts(config, means, (key) => runQueue.add(key));
   const revisions = createRevisions(cluster);
   const reconcileRun = createRunController({
     cluster,
@@ -139,16 +162,51 @@ function createControllers(
     attempts,
     revisions,
     events,
+    limits: { perNamespace: config['max-active-runs-per-namespace'], cluster: config['max-active-runs'] },
     now,
   });
-  const reconcileWorkflow = createWorkflowController(cluster, workflowQueue, now);
+  const reconcileWorkflow = createWorkflowController({ cluster, queue: workflowQueue, events, now });
   return async (signal) => {
+    const drained = new AbortController();
+    const draining = aborted(signal)
+      // Whoever has lost the lease must not go on.
+      .then(() => calls.drain(signal.reason instanceof LeaseLostError ? 0 : CALL_GRACE_MS))
+      .finally(() => drained.abort());
     await Promise.all([
-      runQueue.run({ workers: RUN_WORKERS, process: reconcileRun, signal }),
+      draining,
+      // It writes what comes of the calls until then.
+      runQueue.run({ workers: RUN_WORKERS, process: reconcileRun, signal: drained.signal }),
       workflowQueue.run({ workers: WORKFLOW_WORKERS, process: reconcileWorkflow, signal }),
     ]);
     await events.close();
   };
+}
+
+/** @param onChanged told the key of a run that has to be looked at again */
+function wireAttempts(
+  config: Config,
+  { metrics, cluster, egress, isLeader }: Means,
+  onChanged: (key: string) => void,
+): { attempts: Attempts; calls: CallAttempts } {
+  const calls = createCallAttempts({
+    stepTypes: createStepTypes({ slackApiUrl: config['slack-api-url'] }),
+    contextOf: createCallContexts({ cluster, egress, isLeader, now }),
+    isLeader,
+    onEnded: onChanged,
+    now,
+  });
+  metrics.gauge('signalbox_calls_open', 'Calls of steps that are being made.', () => calls.open);
+  metrics.gauge('signalbox_calls_waiting', 'Calls of steps that wait for their turn.', () => calls.waiting);
+  const attempts = createAttempts({
+    Job: createJobAttempts(cluster, { script: config['script-image'] }, now),
+    Call: calls,
+    Run: createRunAttempts(cluster, onChanged, now),
+  });
+  return { attempts, calls };
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, 'abort');
 }
 
 main().catch((error: unknown) => {

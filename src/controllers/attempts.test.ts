@@ -54,10 +54,9 @@ suite('each attempt', () => {
 
   test('is named as the engine names it where it is no object', () => {
     const { attempts, asked } = noting();
-    const { job: _job, ...row } = build;
-    const run = runOf({ round: 2, steps: [row] });
+    const run = runOf({ round: 2, steps: [running('tell', 'slack')] });
     attempts.observe(run);
-    assert.deepEqual(asked, [`Job observe ${jobName(run, 'build', 1, 2)}`]);
+    assert.deepEqual(asked, [`Call observe ${jobName(run, 'tell', 1, 2)}`]);
   });
 
   test('is started and stopped in the way of its type', async () => {
@@ -90,7 +89,7 @@ suite('what is closed', () => {
   test('is forgotten at the end of the run, but for notifications that go on', async () => {
     const finishedAt = '2030-01-01T00:00:00.000Z';
     const { attempts, asked } = noting();
-    const notifications = [running('onSuccess[0]', 'script')];
+    const notifications = [running('onSuccess[0]', 'slack')];
     await attempts.close(runOf({ finishedAt, steps: [build], notifications }));
     assert.deepEqual(
       asked.filter((line) => line.includes('forget')),

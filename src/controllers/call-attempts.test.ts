@@ -9,7 +9,7 @@ import { revisionOf, runOf, startOf } from './fake-run.ts';
 
 const revision = revisionOf();
 const ok: Result = { outcome: 'Succeeded', reason: 'Completed', finishedAt: 0 };
-const step = { name: 's', timeout: '30s', script: { bash: 'true' } };
+const step = { name: 's', timeout: '30s', slack: { channel: '#c' } };
 
 /** One call that a test answers. */
 interface Pending {
@@ -42,7 +42,7 @@ function callsOf({
   const contextOf = (run: { name: string }, { id }: { id: string }, _: unknown, signal: AbortSignal) =>
     ({ idempotencyKey: id, run: { name: run.name }, signal }) as CallContext;
   const attempts = createCallAttempts({
-    stepTypes: { ...stepTypes, script: fake },
+    stepTypes: { ...stepTypes, slack: fake },
     contextOf,
     isLeader,
     onEnded: (key) => ended.push(key),
@@ -63,7 +63,7 @@ function callsOf({
   };
   const start = (id: string) => attempts.start(run, startOf(step, id), revision);
   const stop = (id: string) =>
-    attempts.stop(run, { type: 'Stop', step: 's', stepType: 'script', attempt: 1, id });
+    attempts.stop(run, { type: 'Stop', step: 's', stepType: 'slack', attempt: 1, id });
   return { attempts, made, ended, clock, run, stateOf, resultOf, begin, start, stop };
 }
 

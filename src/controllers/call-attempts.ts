@@ -1,9 +1,10 @@
-import { type StepTypeName, stepTypeOf, timeoutOf } from '../api/step.ts';
+import { stepTypeOf, timeoutOf } from '../api/step.ts';
 import type { Observation, Result, StartEffect } from '../engine/model.ts';
 import { spanOf } from '../engine/text.ts';
 import { type Clock, systemClock } from '../kube/clock.ts';
 import { keyOf } from '../kube/store.ts';
-import { CallError, type CallContext, type CallStepType, type StepType } from '../steps/step-type.ts';
+import type { StepTypes } from '../steps/index.ts';
+import { CallError, type CallContext, type CallStepType } from '../steps/step-type.ts';
 import type { Executor } from './executor.ts';
 import type { Revision } from './revisions.ts';
 import type { RunView } from './views.ts';
@@ -12,7 +13,7 @@ import type { RunView } from './views.ts';
 const CALLS_AT_ONCE = 256;
 
 export interface CallAttemptsOptions {
-  stepTypes: Readonly<Record<StepTypeName, StepType>>;
+  stepTypes: StepTypes;
   /** What a call has of the world. */
   contextOf: (run: RunView, effect: StartEffect, revision: Revision, signal: AbortSignal) => CallContext;
   /** Asked before each call: a process that does not hold the lease any more makes none. */

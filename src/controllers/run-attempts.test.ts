@@ -230,6 +230,14 @@ suite('stopping', () => {
     assert.equal(calls().length, 1);
   });
 
+  test('for good reaches one that was still about to be cancelled', async (t) => {
+    const { attempts, cluster, calls } = await attemptsOf(t);
+    cluster.runs.store.upsert(child({ phase: 'Running', cancellation }));
+    const ended = runOf({ finishedAt: END, cancellation: { ...cancellation, terminatedAt: END } });
+    await attempts.close(ended, new Set());
+    assert.deepEqual(calls(), ['PATCH workflowruns/r-call-1']);
+  });
+
   test('reaches what no attempt stands for any more', async (t) => {
     const { attempts, cluster, calls } = await attemptsOf(t);
     cluster.runs.store.upsert(child({ phase: 'Running' }));

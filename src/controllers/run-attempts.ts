@@ -106,8 +106,9 @@ export function createRunAttempts(
     },
 
     async close(run, current) {
+      const force = run.status.cancellation?.terminatedAt !== undefined;
       const left = runs.store.byIndex('owner', run.uid).filter(({ name }) => !current.has(name));
-      await settled(left.filter((child) => isToBeCancelled(child, false)).map(cancel));
+      await settled(left.filter((child) => isToBeCancelled(child, force)).map(cancel));
     },
 
     forget: starts.forget,
@@ -122,8 +123,11 @@ export function waitingParent(change: Change<RunView>): string | undefined {
   return keyOf({ namespace, name: owner.name });
 }
 
-const looksAlike = (a: RunView, b: RunView): boolean =>
-  a.status.phase === b.status.phase && a.status.finishedAt === b.status.finishedAt;
+const looksAlike = ({ status: a }: RunView, { status: b }: RunView): boolean =>
+  a.phase === b.phase &&
+  a.finishedAt === b.finishedAt &&
+  // One that ended at once may have to ask a second time.
+  a.cancellation?.requestedAt === b.cancellation?.requestedAt;
 
 /** A run that was already asked is left alone, unless it is to end at once. */
 function isToBeCancelled({ status, control, deletedAt }: RunView, force: boolean): boolean {

@@ -23,6 +23,14 @@ const changes: Record<string, unknown> = {
   imagePullSecrets: [{ name: 'registry' }],
   namespace: 'team-a',
   logLevel: 'debug',
+  'maxActiveRuns.cluster': 100,
+  'maxActiveRuns.namespace': 10,
+  'http.allow': ['10.20.0.0/16', 'vault.example.com'],
+  'http.deny': ['10.96.0.0/12'],
+  'proxy.http': 'http://proxy.example.com:3128',
+  'proxy.https': 'http://proxy.example.com:3128',
+  'proxy.noProxy': '.svc,10.0.0.0/8',
+  'slack.apiUrl': 'https://relay.example.com/api',
   'crds.install': false,
   'rbac.aggregate': false,
   'serviceAccount.name': 'operator',
@@ -85,27 +93,55 @@ test('the operator runs in the restricted profile, on two replicas of which one 
   assert.deepEqual(ofKind(await render({ replicas: 1 }), 'PodDisruptionBudget'), []);
 });
 
-test('no role reaches a Secret, names a wildcard, or lets its holder become somebody else', async () => {
+test('no role names a wildcard, or lets its holder become somebody else', async () => {
   for (const values of [{}, single, everything()]) {
     const rules = rulesOf(await render(values));
     assert.ok(rules.length > 0);
     for (const { apiGroups = [], resources = [], verbs } of rules) {
       const words = [...apiGroups, ...resources, ...verbs];
-      const forbidden = [
-        '*',
-        'secrets',
-        'escalate',
-        'bind',
-        'impersonate',
-        'pods/exec',
-        'serviceaccounts/token',
-      ];
+      const forbidden = ['*', 'escalate', 'bind', 'impersonate', 'pods/exec', 'serviceaccounts/token'];
       assert.deepEqual(
         words.filter((word) => forbidden.includes(word)),
         [],
       );
     }
   }
+});
+
+test('Secrets are read one at a time, by name', async () => {
+  for (const values of [{}, single, everything()]) {
+    const rules = rulesOf(await render(values)).filter(({ resources }) => resources?.includes('secrets'));
+    assert.deepEqual(
+      rules.map(({ verbs }) => verbs),
+      [['get']],
+    );
+  }
+});
+
+test('where calls may go is told to the operator', async () => {
+  const http = { allow: ['10.20.0.0/16', 'vault.example.com'], deny: ['10.96.0.0/12'] };
+  const given = argumentsOf(await render({ http }));
+  assert.ok(given.includes('--http-allow=10.20.0.0/16,vault.example.com'));
+  assert.ok(given.includes('--http-deny=10.96.0.0/12'));
+  assert.ok(given.includes('--slack-api-url=https://slack.com/api'));
+});
+
+test('large limits are told as they are', async () => {
+  const given = argumentsOf(await render({ maxActiveRuns: { cluster: 12_345_678 } }));
+  assert.ok(given.includes('--max-active-runs=12345678'));
+  assert.ok(!given.some((argument) => argument.startsWith('--max-active-runs-per-namespace')));
+});
+
+test('a proxy is in the environment of the operator', async () => {
+  const proxyOf = async (values: Values) => {
+    const { env = [] } = deploymentOf(await render(values)).spec?.template.spec?.containers[0] ?? {};
+    return env.filter(({ name }) => name.endsWith('_PROXY')).map(({ name, value }) => `${name}=${value}`);
+  };
+  assert.deepEqual(await proxyOf({}), []);
+  assert.deepEqual(await proxyOf({ proxy: { https: 'http://proxy.example.com', noProxy: '.svc' } }), [
+    'HTTPS_PROXY=http://proxy.example.com',
+    'NO_PROXY=.svc',
+  ]);
 });
 
 test('with a single namespace nothing but the CRDs belongs to the cluster', async () => {
@@ -175,6 +211,9 @@ const refused: [Values, RegExp][] = [
   [{ namespace: ['a', 'b'] }, /'\/namespace': got array, want string/],
   [{ namespace: 'Team A' }, /'\/namespace': 'Team A' does not match pattern/],
   [{ logLevel: 'loud' }, /'\/logLevel': value must be one of 'debug', 'info', 'warn', 'error'/],
+  [{ http: { allow: '10.0.0.0/8' } }, /'\/http\/allow': got string, want array/],
+  [{ http: { allow: ['a.example.com,b.example.com'] } }, /'\/http\/allow\/0': .* does not match pattern/],
+  [{ slack: { apiUrl: 'slack.com' } }, /'\/slack\/apiUrl': 'slack.com' does not match pattern/],
   [{ imagePullSecrets: ['registry'] }, /'\/imagePullSecrets\/0': got string, want object/],
   [{ resources: { limits: { memory: true } } }, /'\/resources\/limits\/memory': got boolean/],
 ];
