@@ -112,7 +112,9 @@ const stepStatus = z
       .min(1)
       .optional()
       .meta({ description: 'Number of the current or last attempt, from 1.' }),
-    attemptStartedAt: time('When the current or last attempt started.').optional(),
+    attemptStartedAt: time(
+      'When the current or last attempt started. Default: startedAt, which is when the first did.',
+    ).optional(),
     retryAt: time('When the next attempt starts, while the step waits for it.').optional(),
     attempts: z.array(attempt).max(32).optional().meta({ description: 'Earlier attempts.' }),
     job: job.optional(),
@@ -208,7 +210,7 @@ export const workflowRunStatus = z
     conditions: conditions.optional(),
     steps: z
       .array(stepStatus)
-      .max(600)
+      .max(6000)
       .optional()
       // Written by the operator alone, and as a whole: the API server need not track who owns each field of each step.
       .meta({ description: 'Where each step stands.', 'x-kubernetes-list-type': 'atomic' }),

@@ -5,16 +5,26 @@ import { advanceInstances } from './instances.ts';
 import type { Decision, Result } from './model.ts';
 import { notify } from './notify.ts';
 import { mainHasEnded, schedule } from './schedule.ts';
-import { room, shorten } from './size.ts';
+import { room, shorten, shortestOf } from './size.ts';
 import { finish, summarize } from './summary.ts';
-import { type DecideInput, followAttempt, open, put, retryAttempt, type Turn, units, valuesOf } from './turn.ts';
+import {
+  type DecideInput,
+  followAttempt,
+  open,
+  put,
+  retryAttempt,
+  type Turn,
+  units,
+  valuesOf,
+} from './turn.ts';
 import { timeOf } from './text.ts';
 
 export type { DecideInput } from './turn.ts';
 
 /**
  * Takes a run as far as what is observed allows: ends attempts, times out, retries, skips, and starts all that is
- * ready. Of a run that is not running, only the notifications are taken on. The same input gives the same decision, and deciding again on its outcome changes nothing.
+ * ready. Of a run that is not running, only the notifications are taken on. The same input gives the same decision, and
+ * deciding again on its outcome changes nothing.
  */
 export function decide(input: DecideInput): Decision {
   const turn = open(input);
@@ -41,7 +51,7 @@ function summed(turn: Turn): WorkflowRunStatus {
   const next = shorten(withOutputs(turn, summarize(turn)));
   if (next.ok) return next.status;
   turn.effects = [];
-  return refuseRun(turn.status, 'StatusTooLarge', next.message, turn.now);
+  return shortestOf(refuseRun(turn.status, 'StatusTooLarge', next.message, turn.now));
 }
 
 /** A run that succeeded gives what its workflow says. */
@@ -53,7 +63,9 @@ function withOutputs(turn: Turn, status: WorkflowRunStatus): WorkflowRunStatus {
     if ('value' in result) outputs[name] = result.value;
     else return failedOutput(status, `outputs.${name}: ${result.error}`, turn.now);
   }
-  return turn.graph.outputs.size === 0 ? status : { ...status, outputs };
+  if (turn.graph.outputs.size === 0) return status;
+  if (hasRoom(turn, { outputs })) return { ...status, outputs };
+  return failedOutput(status, `The outputs of the run are too large: ${limitOf(turn)}`, turn.now);
 }
 
 const failedOutput = (status: WorkflowRunStatus, message: string, now: number): WorkflowRunStatus =>
@@ -71,7 +83,7 @@ function endAttempts(turn: Turn): void {
 }
 
 /** Whether the status can take the outputs of a result; if so, they are counted. */
-function hasRoom(turn: Turn, { outputs }: Result): boolean {
+function hasRoom(turn: Turn, { outputs }: Pick<Result, 'outputs'>): boolean {
   if (outputs === undefined) return true;
   turn.outputs ??= [...turn.steps.values()].reduce((sum, step) => sum + sizeOf(step.outputs), 0);
   const total = turn.outputs + sizeOf(outputs);
@@ -84,10 +96,12 @@ const sizeOf = (outputs: Result['outputs'] | undefined): number =>
   outputs === undefined ? 0 : JSON.stringify(outputs).length;
 
 /** What a result becomes whose outputs would make the status larger than it may be. */
-function tooLarge({ steps }: Turn, { outputs: _outputs, ...result }: Result): Result {
-  const message = `The outputs of all steps of this run may come to ${room(steps.size)} characters, and this step exceeds that: write what is large elsewhere.`;
-  return { ...result, outcome: 'Failed', reason: 'OutputsTooLarge', message };
+function tooLarge(turn: Turn, { outputs: _outputs, ...result }: Result): Result {
+  return { ...result, outcome: 'Failed', reason: 'OutputsTooLarge', message: limitOf(turn) };
 }
+
+const limitOf = ({ steps }: Turn): string =>
+  `All outputs of the run together may come to ${room(steps.size)} characters, and these exceed that: write what is large elsewhere.`;
 
 function followAttempts(turn: Turn): void {
   for (const node of units(turn)) {

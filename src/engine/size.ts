@@ -8,33 +8,77 @@ export const MAX_STATUS = 262_144;
 const ROW = 300;
 /** What the rest of a status takes. */
 const REST = 8192;
-/** What is left of the message of a step that has ended, where there is no room for more. */
-const SHORT_MESSAGE = 80;
+/** What a UID takes, with its key. */
+const UID = 45;
+/** What is left of a message or a summary where there is no room for more. */
+const SHORT_TEXT = 80;
 
 /** How much room the outputs of all steps have, in characters. */
 export const room = (rows: number): number => Math.max(4096, MAX_STATUS - REST - rows * ROW);
 
-/** The status as it fits: whole, or with shorter messages; or why it does not. */
+/** The status as it fits: whole, or without what can be missed first; or why it does not. */
 export function shorten(
   status: WorkflowRunStatus,
 ): { ok: true; status: WorkflowRunStatus } | { ok: false; message: string } {
   if (sizeOf(status) <= MAX_STATUS) return { ok: true, status };
-  const short = { ...status, steps: (status.steps ?? []).map(shortRow) };
-  const size = sizeOf(short);
-  if (size <= MAX_STATUS) return { ok: true, status: short };
+  const short = withRows(status, shortRow);
+  if (sizeOf(short) <= MAX_STATUS) return { ok: true, status: short };
+  const shortest = shortestOf(status);
+  const size = sizeOf(shortest);
+  if (size <= MAX_STATUS) return { ok: true, status: shortest };
   const message = `The status of the run would come to ${size} bytes, and at most ${MAX_STATUS} are kept: use fewer steps or instances, fewer retries, or smaller outputs.`;
   return { ok: false, message };
 }
 
-function shortRow(row: StepStatus): StepStatus {
-  if (!hasEnded(row)) return row;
-  const { attempts: _attempts, message, ...rest } = row;
-  return message === undefined ? rest : { ...rest, message: cut(message, SHORT_MESSAGE) };
+/** The status with what expressions read, and what its running steps need. */
+export const shortestOf = (status: WorkflowRunStatus): WorkflowRunStatus => withRows(status, shortestRow);
+
+const withRows = (status: WorkflowRunStatus, change: (row: StepStatus) => StepStatus): WorkflowRunStatus => ({
+  ...status,
+  steps: (status.steps ?? []).map(change),
+});
+
+/** The ends of messages can be missed, UIDs, and of the attempts of a running step all but what they are counted by. */
+function shortRow({ message, attempts, ...row }: StepStatus): StepStatus {
+  const short = message === undefined ? row : { ...row, message: cut(message, SHORT_TEXT) };
+  if (!hasEnded(row)) return attempts ? { ...short, attempts: attempts.map(shortAttempt) } : short;
+  const { job, run, ...rest } = short;
+  return {
+    ...rest,
+    ...(job ? { job: { name: job.name } } : {}),
+    ...(run ? { run: { name: run.name } } : {}),
+  };
+}
+
+const shortAttempt = ({ startedAt, finishedAt, reason }: NonNullable<StepStatus['attempts']>[number]) => ({
+  startedAt,
+  finishedAt,
+  reason,
+});
+
+/** Why a step does not run yet is told by the reason, and the Job of one that has ended is found by its labels. */
+function shortestRow(row: StepStatus): StepStatus {
+  const { message, ...going } = shortRow(row);
+  if (!hasEnded(row)) return going;
+  const { job: _job, run: _run, summary, ...rest } = going;
+  return {
+    ...rest,
+    ...(message === undefined ? {} : { message }),
+    ...(summary === undefined ? {} : { summary: cut(summary, SHORT_TEXT) }),
+  };
 }
 
 const encoder = new TextEncoder();
-const sizeOf = (status: WorkflowRunStatus): number => {
+
+/** Bytes that the status takes, with the UIDs that are added to its running steps once they are known. */
+function sizeOf(status: WorkflowRunStatus): number {
   const text = JSON.stringify(status);
+  const uids = (status.steps ?? []).filter(lacksUid).length * UID;
   // No character takes more than three bytes for each of its code units.
-  return text.length * 3 <= MAX_STATUS ? text.length : encoder.encode(text).length;
+  return uids + (text.length * 3 <= MAX_STATUS ? text.length : encoder.encode(text).length);
+}
+
+const lacksUid = (row: StepStatus): boolean => {
+  const object = row.job ?? row.run;
+  return object !== undefined && object.uid === undefined && !hasEnded(row);
 };
