@@ -2,12 +2,12 @@ import * as z from 'zod';
 import { checks, duration, expression, secretKey } from './common.ts';
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
-export type HttpMethod = (typeof METHODS)[number];
 
 const headerName = z.string().min(1).max(128);
 const headerNames = checks({
   rule: "self.all(k, k.matches('^[A-Za-z0-9_.-]+$'))",
-  message: "names of headers must consist of letters, digits, '-', '_' and '.'",
+  message: "is no name of a header: use letters, digits, '-', '_' and '.'",
+  culprit: "self.filter(k, !k.matches('^[A-Za-z0-9_.-]+$'))[0]",
 });
 
 const secretHeader = z
@@ -46,6 +46,7 @@ const expectedStatus = z.union([z.int().min(200).max(599), z.string().max(7)]).m
   ...checks({
     rule: "type(self) == int ? self >= 200 && self <= 599 : self.matches('^[2-5]([0-9][0-9](-[2-5][0-9][0-9])?|xx)$')",
     message: 'must be a status such as 200, a class such as 2xx or a range such as 200-204, from 200 to 599',
+    culprit: 'string(self)',
   }),
 });
 
@@ -112,7 +113,8 @@ export const httpStep = z
         maxProperties: 32,
         ...checks({
           rule: "self.all(k, k.matches('^[A-Za-z_][A-Za-z0-9_]*$'))",
-          message: "names of outputs must consist of letters, digits and '_', and not start with a digit",
+          message: "is no name of an output: use letters, digits and '_', and do not start with a digit",
+          culprit: "self.filter(k, !k.matches('^[A-Za-z_][A-Za-z0-9_]*$'))[0]",
         }),
       }),
     connectTimeout: duration(
