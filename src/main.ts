@@ -6,6 +6,7 @@ import { type CallAttempts, createCallAttempts } from './controllers/call-attemp
 import { createCallContexts } from './controllers/call-context.ts';
 import { type Cluster, createCluster } from './controllers/cluster.ts';
 import { createJobAttempts } from './controllers/job-attempts.ts';
+import { createLiveMessages, type LiveMessages } from './controllers/live-messages.ts';
 import { createRevisions } from './controllers/revisions.ts';
 import { createRunAttempts } from './controllers/run-attempts.ts';
 import { createRunController } from './controllers/run-controller.ts';
@@ -154,7 +155,7 @@ function createControllers(config: Config, means: Means): (signal: AbortSignal) 
   });
   const runQueue = queueOf('run');
   const workflowQueue = queueOf('workflow');
-  const { attempts, calls } = wireAttempts(config, means, (key) => runQueue.add(key));
+  const { attempts, calls, live } = wireAttempts(config, means, (key) => runQueue.add(key));
   const revisions = createRevisions(cluster);
   const reconcileRun = createRunController({
     cluster,
@@ -162,6 +163,7 @@ function createControllers(config: Config, means: Means): (signal: AbortSignal) 
     attempts,
     revisions,
     events,
+    live,
     limits: { perNamespace: config['max-active-runs-per-namespace'], cluster: config['max-active-runs'] },
     now,
   });
@@ -187,10 +189,14 @@ function wireAttempts(
   config: Config,
   { metrics, cluster, egress, isLeader }: Means,
   onChanged: (key: string) => void,
-): { attempts: Attempts; calls: CallAttempts } {
+): { attempts: Attempts; calls: CallAttempts; live: LiveMessages } {
+  const stepTypes = createStepTypes({ slackApiUrl: config['slack-api-url'] });
+  const contextOf = createCallContexts({ cluster, egress, isLeader, now });
+  const live = createLiveMessages({ stepTypes, contextOf, isLeader });
   const calls = createCallAttempts({
-    stepTypes: createStepTypes({ slackApiUrl: config['slack-api-url'] }),
-    contextOf: createCallContexts({ cluster, egress, isLeader, now }),
+    stepTypes,
+    contextOf,
+    beforeUpdate: live.settled,
     isLeader,
     onEnded: onChanged,
     now,
@@ -202,7 +208,7 @@ function wireAttempts(
     Call: calls,
     Run: createRunAttempts(cluster, onChanged, now),
   });
-  return { attempts, calls };
+  return { attempts, calls, live };
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {

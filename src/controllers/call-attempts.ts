@@ -15,7 +15,14 @@ const CALLS_AT_ONCE = 256;
 export interface CallAttemptsOptions {
   stepTypes: StepTypes;
   /** What a call has of the world. */
-  contextOf: (run: RunView, effect: StartEffect, revision: Revision, signal: AbortSignal) => CallContext;
+  contextOf: (
+    run: RunView,
+    effect: Pick<StartEffect, 'id' | 'evaluate'>,
+    revision: Revision,
+    signal: AbortSignal,
+  ) => CallContext;
+  /** Resolves when nothing is under way that the last update of a message must not be overtaken by. */
+  beforeUpdate?: (runUid: string) => Promise<void>;
   /** Asked before each call: a process that does not hold the lease any more makes none. */
   isLeader: () => boolean;
   /** Told the key of the run whose call has ended. */
@@ -57,7 +64,7 @@ interface Memory {
  * names and that no memory knows was interrupted: whoever made it was killed, and how far it came is not known.
  */
 export function createCallAttempts(options: CallAttemptsOptions): CallAttempts {
-  const { stepTypes, contextOf, isLeader, onEnded, now, clock = systemClock } = options;
+  const { stepTypes, contextOf, beforeUpdate, isLeader, onEnded, now, clock = systemClock } = options;
   const memories = new Map<string, Memory>();
   const gate = createGate(CALLS_AT_ONCE);
   let drained = false;
@@ -92,7 +99,7 @@ export function createCallAttempts(options: CallAttemptsOptions): CallAttempts {
     };
     const context = contextOf(run, effect, revision, stopping.signal);
     // A call that does not heed its signal must not keep its step from ending.
-    void Promise.race([make(call, effect, context), stopped.promise]).then((result) => {
+    void Promise.race([make(call, run, effect, context), stopped.promise]).then((result) => {
       if (drained) return;
       call.seen = { state: 'Ended', result };
       onEnded(keyOf(run));
@@ -101,7 +108,12 @@ export function createCallAttempts(options: CallAttemptsOptions): CallAttempts {
   }
 
   /** Makes the call when it is its turn. Never throws. */
-  async function make(call: Call, { spec }: StartEffect, context: CallContext): Promise<Result> {
+  async function make(
+    call: Call,
+    { uid }: RunView,
+    { spec, posted }: StartEffect,
+    context: CallContext,
+  ): Promise<Result> {
     await gate.enter();
     const cancelTimeout = limit(call, timeoutOf(spec));
     try {
@@ -109,7 +121,10 @@ export function createCallAttempts(options: CallAttemptsOptions): CallAttempts {
         return failed('NotSent', 'The call was not made.', { notStarted: true, infrastructure: true });
       }
       call.seen = { state: 'Running' };
-      return await callTypeOf(spec).call(spec, context);
+      const type = callTypeOf(spec);
+      if (!posted || !type.update) return await type.call(spec, context);
+      await beforeUpdate?.(uid);
+      return await type.update(spec, posted, context);
     } catch (error) {
       return failed('InternalError', error instanceof Error ? error.message : String(error));
     } finally {

@@ -46,7 +46,12 @@ export function createCallContexts({ cluster, egress, isLeader, now }: CallConte
     return valueOf('ConfigMap', name, key, found.data);
   }
 
-  return (run: RunView, effect: StartEffect, revision: Revision, signal: AbortSignal): CallContext => ({
+  return (
+    run: RunView,
+    effect: Pick<StartEffect, 'id' | 'evaluate'>,
+    revision: Revision,
+    signal: AbortSignal,
+  ): CallContext => ({
     idempotencyKey: effect.id,
     run: factsOf(run, revision),
     signal,

@@ -12,6 +12,7 @@ import { type Attempts, currentIds } from './attempts.ts';
 import type { Cluster } from './cluster.ts';
 import { addFinalizer, RUN_FINALIZER } from './finalizers.ts';
 import { happenings } from './happenings.ts';
+import type { LiveMessages } from './live-messages.ts';
 import type { Revision } from './revisions.ts';
 import { settled } from './settled.ts';
 import { type RunView, wholeRunView } from './views.ts';
@@ -38,11 +39,14 @@ export interface ProgressOptions {
   queue: Pick<WorkQueue, 'addAfter'>;
   attempts: Attempts;
   events: EventRecorder;
+  /** Told of each run that was taken on. */
+  live: Pick<LiveMessages, 'refresh'>;
   /** Milliseconds since the epoch. */
   now: () => number;
 }
 
-export function createProgress({ cluster, queue, attempts, events, now }: ProgressOptions): Progress {
+export function createProgress(options: ProgressOptions): Progress {
+  const { cluster, queue, attempts, events, live, now } = options;
   const { client, store } = cluster.runs;
 
   async function perform(run: RunView, revision: Revision, effect: Effect): Promise<void> {
@@ -100,6 +104,7 @@ export function createProgress({ cluster, queue, attempts, events, now }: Progre
       attempts.begin(run, decided);
       current = await write(run, decision.status);
     }
+    live.refresh(current, revision);
     await settled([...decided.map((effect) => perform(current, revision, effect)), attempts.close(current)]);
     if (decision.wakeAt !== undefined) queue.addAfter(keyOf(run), Math.max(1, decision.wakeAt - now()));
     return current;

@@ -15,6 +15,7 @@ import type { Attempts } from './attempts.ts';
 import { type Cluster, workflowKey } from './cluster.ts';
 import { type Order, orderOf, type Request, requestOf, textOf } from './control.ts';
 import { reconcileFailure } from './happenings.ts';
+import type { LiveMessages } from './live-messages.ts';
 import { describe } from './problems.ts';
 import { contextOf, createProgress } from './progress.ts';
 import { createReply, type Outcome } from './reply.ts';
@@ -37,6 +38,7 @@ export interface RunControllerOptions {
   revisions: Revisions;
   events: EventRecorder;
   limits: RunLimits;
+  live: LiveMessages;
   /** Milliseconds since the epoch. */
   now: () => number;
 }

@@ -1,7 +1,7 @@
 import type { Scalar } from '../api/common.ts';
 import type { ConcurrencyPolicy } from '../api/concurrency.ts';
 import type { FinallyStep, Step, StepTypeName } from '../api/step.ts';
-import type { WorkflowRunStatus, WorkflowRunTrigger } from '../api/workflow-run.ts';
+import type { StepStatus, WorkflowRunStatus, WorkflowRunTrigger } from '../api/workflow-run.ts';
 import type { Evaluation, Expression } from './expression.ts';
 import type { Template } from './template.ts';
 
@@ -38,6 +38,8 @@ export interface Node {
   forEach?: ForEachPlan;
   /** Of an instance: which one of its step it is. */
   instance?: { index: number; of: Node };
+  /** The row whose message it brings up to date, instead of sending one. */
+  updates?: StepStatus;
   /** Its failure never counts. */
   forgiven: boolean;
   /** How long one attempt may run, in milliseconds; infinite for a run that has its own limits. */
@@ -125,9 +127,7 @@ export type Observation =
   | { state: 'Ended'; result: Result };
 
 /** What the shell has to do once the status that a decision gives is written. Each is safe to repeat. */
-export type Effect =
-  | StartEffect
-  | StopEffect;
+export type Effect = StartEffect | StopEffect;
 
 /** Stop this attempt; its end is then observed. */
 export interface StopEffect {
@@ -150,6 +150,8 @@ export interface StartEffect {
   id: string;
   /** The step with its templates replaced by their values. */
   spec: Step | FinallyStep;
+  /** What the step gave whose message is to be brought up to date, instead of sending one. */
+  posted?: Record<string, unknown>;
   /** Evaluates an expression that the step's type declared, with further variables. */
   evaluate(field: string, variables: Record<string, unknown>): Evaluation;
 }

@@ -1,7 +1,7 @@
 import type { WorkflowRunStatus } from '../api/workflow-run.ts';
-import type { NotificationEvent } from './model.ts';
+import type { Node, NotificationEvent } from './model.ts';
 import { pendingStep } from './summary.ts';
-import { begin, followAttempt, retryAttempt, type Turn } from './turn.ts';
+import { begin, followAttempt, retryAttempt, type Turn, units } from './turn.ts';
 
 /**
  * Sends what is to be told about what has become of a run, and follows what is being sent. It is carried out like a
@@ -9,18 +9,34 @@ import { begin, followAttempt, retryAttempt, type Turn } from './turn.ts';
  */
 export function notify(turn: Turn, status: WorkflowRunStatus): WorkflowRunStatus {
   const { graph, steps } = turn;
-  if (graph.notifications.length === 0) return status;
-  for (const { event, node } of graph.notifications) {
-    const row = steps.get(node.name);
-    if (row) {
+  const due = graph.notifications.map(({ event, node }) => ({ node, isDue: HAPPENED[event](status) }));
+  const tasks = [...due, ...lastUpdates(turn, status)];
+  if (tasks.length === 0) return status;
+  for (const { node, isDue } of tasks) {
+    if (steps.has(node.name)) {
       followAttempt(turn, node, undefined);
       retryAttempt(turn, node, undefined);
-    } else if (HAPPENED[event](status)) begin(turn, node, pendingStep(node));
+    } else if (isDue) begin(turn, node, pendingStep(node));
   }
-  const rows = graph.notifications.flatMap(({ node }) => steps.get(node.name) ?? []);
+  const rows = tasks.flatMap(({ node }) => steps.get(node.name) ?? []);
   const known = status.notifications ?? [];
   const isSame = rows.length === known.length && rows.every((row, index) => row === known[index]);
   return isSame ? status : { ...status, notifications: rows };
+}
+
+/**
+ * Messages that are kept up to date show how the run ended. This is the update that must not be lost; those before it
+ * are sent beside, and each replaces the last.
+ */
+function lastUpdates(turn: Turn, { finishedAt }: WorkflowRunStatus): { node: Node; isDue: boolean }[] {
+  if (finishedAt === undefined) return [];
+  const early = turn.graph.notifications.filter(({ event }) => event === 'onStart' || event === 'onWaiting');
+  const senders = [...units(turn), ...early.map(({ node }) => node)];
+  return senders.flatMap((node) => {
+    const updates = node.spec.slack?.update ? turn.steps.get(node.name) : undefined;
+    if (updates?.outputs === undefined) return [];
+    return { node: { ...node, name: `update[${node.name}]`, templates: new Map(), updates }, isDue: true };
+  });
 }
 
 const HAPPENED: Record<NotificationEvent, (status: WorkflowRunStatus) => boolean> = {

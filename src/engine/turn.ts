@@ -81,7 +81,11 @@ export function put(turn: Turn, step: StepStatus): void {
 /** What ends steps before their time; those of `finally` come after a timeout or a cancellation. */
 export function haltOf({ status, timedOutAt }: Turn, node: Node): Halt | undefined {
   const { cancellation } = status;
-  const cancelled = { outcome: 'Cancelled', reason: 'RunCancelled', because: 'The run was cancelled' } as const;
+  const cancelled = {
+    outcome: 'Cancelled',
+    reason: 'RunCancelled',
+    because: 'The run was cancelled',
+  } as const;
   if (cancellation?.terminatedAt) {
     return { ...cancelled, at: Date.parse(cancellation.terminatedAt), force: true };
   }
@@ -169,7 +173,9 @@ function start(turn: Turn, node: Node, step: StepStatus): void {
   put(turn, step);
   turn.wakes.push(turn.now + node.pendingTimeout);
   const id = attemptId(turn, node, attempt);
-  turn.effects.push({ type: 'Start', step: node.name, attempt, id, ...resolved });
+  const { outputs: posted } = node.updates ?? {};
+  const effect = { type: 'Start' as const, step: node.name, attempt, id, ...resolved };
+  turn.effects.push(posted ? { ...effect, posted } : effect);
 }
 
 type Resolved = Pick<Extract<Effect, { type: 'Start' }>, 'spec' | 'evaluate'>;
@@ -213,7 +219,8 @@ export function valuesFor(turn: Turn, node: Node): Values | { error: string } {
   const items = itemsOf(turn, node.instance.of);
   if ('error' in items) return items;
   const { index } = node.instance;
-  if (index >= items.items.length) return { error: `forEach gives ${items.items.length} items now, and gave more` };
+  if (index >= items.items.length)
+    return { error: `forEach gives ${items.items.length} items now, and gave more` };
   return { ...values, variables: { item: items.items[index], index } };
 }
 

@@ -21,7 +21,11 @@ export interface SlackStepType extends CallStepType {
    *
    * @param posted the outputs of the step
    */
-  update(spec: Step | FinallyStep, posted: PostedMessage, context: CallContext): Promise<Result>;
+  update(
+    spec: Step | FinallyStep,
+    posted: Readonly<Record<string, unknown>>,
+    context: CallContext,
+  ): Promise<Result>;
 }
 
 /** Failures of the network rather than of the step. */
@@ -66,9 +70,15 @@ export function createSlack({ apiUrl }: SlackSettings): SlackStepType {
 
     update(spec, posted, context) {
       const told = { done: 'Message updated', undone: 'Message not updated' };
-      return settle(context, told, () => toMessage(slackOf(spec), posted, apiUrl, context));
+      return settle(context, told, () => toMessage(slackOf(spec), messageOf(posted), apiUrl, context));
     },
   };
+}
+
+/** What a step gave says where its message is. */
+function messageOf({ ts, channel }: Readonly<Record<string, unknown>>): PostedMessage {
+  if (typeof ts === 'string' && typeof channel === 'string') return { ts, channel };
+  throw new CallError('NoMessage', 'the step gave no ts and channel of a message');
 }
 
 function slackOf({ name, slack }: Step | FinallyStep): SlackStep {

@@ -32,6 +32,12 @@ export interface CallStepType extends StepResolver {
    * @param spec the step with its templates replaced by their values
    */
   call(spec: Step | FinallyStep, context: CallContext): Promise<Result>;
+  /** Brings what a call has sent up to date, from the outputs of that call; as `call`. Few types can. */
+  update?(
+    spec: Step | FinallyStep,
+    posted: Readonly<Record<string, unknown>>,
+    context: CallContext,
+  ): Promise<Result>;
   /** Whether a call of which it is not known how far it came, since the operator was killed, is made again. */
   onInterrupt(spec: Step | FinallyStep): 'Retry' | 'Fail';
 }
