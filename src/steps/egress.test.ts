@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { LookupAddress } from 'node:dns';
-import { once } from 'node:events';
+import { getEventListeners, once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { describe, test } from 'node:test';
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
@@ -99,14 +99,16 @@ describe('a request', () => {
     assert.equal(site.connections(), 200);
   });
 
-  test('leaves no connection behind', async () => {
+  test('leaves no connection behind, and nobody who listens to its signal', async () => {
     const { promise: closed, resolve } = Promise.withResolvers<void>();
     await using site = await startFakeSite((_request, response, incoming) => {
       incoming.socket.on('close', resolve);
       response.end('ok');
     });
-    await createEgress(allowed).request(request(site.url));
+    const { signal } = new AbortController();
+    await createEgress(allowed).request(request(site.url, { signal }));
     await closed;
+    assert.deepEqual(getEventListeners(signal, 'abort'), []);
   });
 });
 

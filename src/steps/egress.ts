@@ -132,7 +132,7 @@ const notFound = (host: string) => Object.assign(new Error(`no address of ${host
 const refused = (what: string) =>
   new CallError(
     'AddressRefused',
-    `${what}, to which steps may not connect. An administrator of Signalbox can allow it with --http-allow.`,
+    `${what}, to which steps may not connect. An administrator can allow it with --http-allow (http.allow in the chart).`,
   );
 
 /** The target is checked on the way to it; a proxy is where the administrator says, and checks what it resolves. */
