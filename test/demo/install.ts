@@ -17,8 +17,16 @@ const TAG = 'dev';
 export const scriptImage = `${SCRIPT}:${TAG}`;
 export const operatorImage = `${OPERATOR}:${TAG}`;
 
-/** Boots a cluster and installs Signalbox from this checkout into it as people do: images, then the chart by helm. */
-export async function install(options: ClusterOptions, report: Report): Promise<Cluster> {
+/**
+ * Boots a cluster and installs Signalbox from this checkout into it as people do: images, then the chart by helm.
+ *
+ * @param values further values of the chart, by their path
+ */
+export async function install(
+  options: ClusterOptions,
+  report: Report,
+  values: Readonly<Record<string, string>> = {},
+): Promise<Cluster> {
   const cluster = await boot(options, report);
   const operator = await build(
     {
@@ -37,6 +45,7 @@ export async function install(options: ClusterOptions, report: Report): Promise<
     'scriptImage.tag': TAG,
     // The tag stays the same when the content changes: this makes the pods be replaced.
     'podAnnotations.content': path.basename(operator.archive, '.tar'),
+    ...values,
   });
   return cluster;
 }

@@ -20,6 +20,7 @@ export function createKit(cluster: Pick<Cluster, 'kubectl' | 'kubeconfig'>, name
 
   const apply = (object: object) => kubectl(['apply', '-f', '-'], JSON.stringify(object));
 
+  /** Gives the name of the object. */
   async function create(object: object): Promise<string> {
     const name = await kubectl(['create', '-o', 'name', '-f', '-'], JSON.stringify(object));
     return name.trim().replace(/^.*\//, '');
@@ -82,6 +83,7 @@ export function createKit(cluster: Pick<Cluster, 'kubectl' | 'kubeconfig'>, name
     namespace,
     kubectl,
     apply,
+    create,
     applyWorkflow,
     startRun,
     get,
@@ -102,6 +104,10 @@ export function stepOf(run: WorkflowRun, name: string): StepStatus {
   if (!step) throw new Error(`run ${run.metadata.name} has no step ${name}`);
   return step;
 }
+
+/** Whether a step is running; a run that was not accepted yet has no steps. */
+export const isRunning = (run: WorkflowRun, name: string): boolean =>
+  run.status?.steps?.some((step) => step.name === name && step.phase === 'Running') ?? false;
 
 /** `name phase reason` of every step. */
 export function phasesOf(run: WorkflowRun): string[] {

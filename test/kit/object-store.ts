@@ -36,7 +36,7 @@ export async function deployObjectStore(
   await load(cluster, await buildObjectStore());
   const credentials = { accessKey: 'root', secretKey: randomBytes(16).toString('hex') };
   await kit.apply({ apiVersion: 'v1', kind: 'List', items: [podOf(credentials), service] });
-  await kit.kubectl(['wait', `pod/${NAME}`, '--for=condition=Ready', '--timeout=60s']);
+  await kit.kubectl(['wait', `pod/${NAME}`, '--for=condition=Ready', '--timeout=50s']);
   const { spec } = await kit.get<Service>('service', NAME);
   const send = async (method: 'GET' | 'PUT', path: string, body = '') => {
     const url = new URL(`http://${spec?.clusterIP}:${PORT}/${BUCKET}${path}`);
