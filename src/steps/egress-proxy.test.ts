@@ -3,8 +3,9 @@ import { once } from 'node:events';
 import { createServer, request as forward } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterEach, describe, test } from 'node:test';
-import { createEgress, type Lookup, type OutgoingRequest } from './egress.ts';
+import { createEgress, type Lookup } from './egress.ts';
 import { makeAuthority } from './fake-authority.ts';
+import { outgoing } from './fake-request.ts';
 import { startFakeSite } from './fake-site.ts';
 import { CallError } from './step-type.ts';
 
@@ -56,16 +57,6 @@ async function startFakeProxy(port: number, options: { refuses?: boolean; hangs?
 const nothingAllowed = { allow: [], deny: [] };
 const noLookup: Lookup = () => assert.fail('a name was looked up');
 
-const request = (url: string, more: Partial<OutgoingRequest> = {}): OutgoingRequest => ({
-  method: 'GET',
-  url: new URL(url),
-  headers: {},
-  signal: new AbortController().signal,
-  connectTimeoutMs: 5000,
-  maxBytes: 1000,
-  ...more,
-});
-
 const isCallError = (reason: string) => (error: unknown) => {
   assert.ok(error instanceof CallError, String(error));
   assert.equal(error.reason, reason, error.message);
@@ -78,7 +69,7 @@ describe('through a proxy', () => {
     await using proxy = await startFakeProxy(site.port);
     process.env['HTTP_PROXY'] = `http://user:word@${proxy.host}`;
     const egress = createEgress(nothingAllowed, noLookup);
-    const { status, body } = await egress.request(request('http://api.example.com/health'));
+    const { status, body } = await egress.request(outgoing('http://api.example.com/health'));
     assert.deepEqual([status, body.toString()], [200, 'ok']);
     const credentials = Buffer.from('user:word').toString('base64');
     assert.deepEqual(proxy.asked, [`GET http://api.example.com/health Basic ${credentials}`]);
@@ -92,12 +83,12 @@ describe('through a proxy', () => {
     process.env['HTTPS_PROXY'] = `http://${proxy.host}`;
     const egress = createEgress(nothingAllowed, noLookup);
     const trusting = { ca: authority.ca };
-    assert.equal((await egress.request(request('https://api.example.com/', trusting))).status, 200);
+    assert.equal((await egress.request(outgoing('https://api.example.com/', trusting))).status, 200);
     await assert.rejects(
-      egress.request(request('https://web.example.com/', trusting)),
+      egress.request(outgoing('https://web.example.com/', trusting)),
       isCallError('TlsFailed'),
     );
-    await assert.rejects(egress.request(request('https://api.example.com/')), isCallError('TlsFailed'));
+    await assert.rejects(egress.request(outgoing('https://api.example.com/')), isCallError('TlsFailed'));
     const names = ['api', 'web', 'api'];
     assert.deepEqual(
       proxy.asked,
@@ -111,7 +102,7 @@ describe('through a proxy', () => {
     process.env['HTTP_PROXY'] = `http://${proxy.host}`;
     const egress = createEgress(nothingAllowed, noLookup);
     for (const url of ['http://127.0.0.1/', 'http://169.254.169.254/', 'https://[::1]/', 'http://0x7f.1/']) {
-      await assert.rejects(egress.request(request(url)), isCallError('AddressRefused'), url);
+      await assert.rejects(egress.request(outgoing(url)), isCallError('AddressRefused'), url);
     }
     assert.deepEqual(proxy.asked, []);
   });
@@ -125,10 +116,10 @@ describe('through a proxy', () => {
       callback(null, [{ address: '127.0.0.1', family: 4 }]);
     const url = `http://api.example.com:${site.port}/`;
     await assert.rejects(
-      createEgress(nothingAllowed, lookup).request(request(url)),
+      createEgress(nothingAllowed, lookup).request(outgoing(url)),
       isCallError('AddressRefused'),
     );
-    const { status } = await createEgress({ allow: ['127.0.0.1'], deny: [] }, lookup).request(request(url));
+    const { status } = await createEgress({ allow: ['127.0.0.1'], deny: [] }, lookup).request(outgoing(url));
     assert.equal(status, 200);
     assert.deepEqual(proxy.asked, []);
   });
@@ -140,12 +131,12 @@ describe('a proxy', () => {
     const proxy = await startFakeProxy(site.port, { refuses: true });
     process.env['HTTPS_PROXY'] = `http://${proxy.host}`;
     const egress = createEgress(nothingAllowed, noLookup);
-    await assert.rejects(egress.request(request('https://api.example.com/')), (error: Error) => {
+    await assert.rejects(egress.request(outgoing('https://api.example.com/')), (error: Error) => {
       assert.match(error.message, /^No connection to api\.example\.com: .*403/);
       return isCallError('ConnectFailed')(error);
     });
     await proxy[Symbol.asyncDispose]();
-    await assert.rejects(egress.request(request('https://api.example.com/')), isCallError('ConnectFailed'));
+    await assert.rejects(egress.request(outgoing('https://api.example.com/')), isCallError('ConnectFailed'));
   });
 
   test('that hangs is left when the signal says so', async () => {
@@ -154,7 +145,7 @@ describe('a proxy', () => {
     process.env['HTTPS_PROXY'] = `http://${proxy.host}`;
     const stop = new AbortController();
     const sent = createEgress(nothingAllowed, noLookup).request(
-      request('https://api.example.com/', { signal: stop.signal }),
+      outgoing('https://api.example.com/', { signal: stop.signal }),
     );
     setTimeout(() => stop.abort(new CallError('DeadlineExceeded', 'Too long.')), 50);
     await assert.rejects(sent, isCallError('DeadlineExceeded'));
@@ -163,6 +154,6 @@ describe('a proxy', () => {
   test('whose address can not be read is named as what is wrong', async () => {
     process.env['HTTP_PROXY'] = 'not an address';
     const egress = createEgress(nothingAllowed, noLookup);
-    await assert.rejects(egress.request(request('http://api.example.com/')), isCallError('InvalidProxy'));
+    await assert.rejects(egress.request(outgoing('http://api.example.com/')), isCallError('InvalidProxy'));
   });
 });
