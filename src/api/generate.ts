@@ -14,7 +14,10 @@ const NOTE = '# Generated from src/api by node src/api/generate.ts: change the s
 /** Helm leaves an object with this annotation in place on uninstall, and with it every run on record. */
 const KEEP = { annotations: { 'helm.sh/resource-policy': 'keep' } };
 
-const yaml = (value: unknown) => NOTE + stringify(value, { lineWidth: 110, aliasDuplicateObjects: false });
+/** kubectl and Helm read YAML 1.1, in which `on` without quotes is true. */
+const compat = 'yaml-1.1';
+const yaml = (value: unknown) =>
+  NOTE + stringify(value, { lineWidth: 110, compat, aliasDuplicateObjects: false });
 
 /** Paths, from the root of the repository, and contents of all generated files. */
 function generatedFiles(): Map<string, string> {

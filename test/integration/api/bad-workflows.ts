@@ -421,7 +421,12 @@ const flow: BadWorkflow[] = [
   atApply(
     'a retry on something unknown',
     'spec.steps[0].retry.on[0] in body should match',
-    scriptStep('retry: {limit: 1, on: [Timeout]}'),
+    scriptStep('retry: {limit: 1, "on": [Timeout]}'),
+  ),
+  atApply(
+    'on without quotes, which YAML takes for true',
+    'unknown field "spec.steps[0].retry.true"',
+    scriptStep('retry: {limit: 1, on: [Error]}'),
   ),
   asCondition(
     'a workflow that runs itself',
