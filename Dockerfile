@@ -32,5 +32,7 @@ WORKDIR /app
 # A number, so that the kubelet can tell that it is not root.
 USER 65532:65532
 EXPOSE 8080
+# Names are resolved by these threads: slow ones of one workflow must not hold up those of others.
+ENV UV_THREADPOOL_SIZE=16
 # V8 collects garbage earlier: a third less memory under load, for a third more of little CPU time.
 ENTRYPOINT ["/usr/local/bin/node", "--optimize-for-size", "--enable-source-maps", "/app/main.js"]

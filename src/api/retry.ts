@@ -29,7 +29,7 @@ export const retry = z
       .max(20)
       .meta({ description: 'How many further attempts may follow a failed first one.' }),
     backoff: backoff.optional(),
-    on: z
+    causes: z
       .array(
         z
           .string()
@@ -42,7 +42,7 @@ export const retry = z
       .optional()
       .meta({
         description:
-          'Which failures are followed by another attempt. YAML takes on for true: write "on" in quotes. Any: all. Error: those of the step itself, such as an exit code or a timeout. Infrastructure: those of the cluster or the network, such as a lost node. An exit code: that one of a script. Default Any.',
+          'Which failures are followed by another attempt. Any: all. Error: those of the step itself, such as an exit code or a timeout. Infrastructure: those of the cluster or the network, such as a lost node. An exit code: that one of a script. Default Any.',
         'x-kubernetes-list-type': 'set',
       }),
   })

@@ -9,6 +9,7 @@ import { type KubeObject, type ResourceClient, type ResourceType, resourceClient
 import { type Indexer, keyOf } from '../kube/store.ts';
 import type { Transport } from '../kube/transport.ts';
 import { LABELS, labelValue } from '../steps/labels.ts';
+import { callsOf } from './cycles.ts';
 import { type ContentionIndex, contentionIndexers } from './contention.ts';
 import {
   type JobView,
@@ -55,7 +56,7 @@ export type RunIndex = 'workflow' | 'label' | 'owner' | ContentionIndex;
 
 /** Everything that the controllers read and write in the cluster. */
 export interface Cluster {
-  workflows: Kind<Workflow, WorkflowView>;
+  workflows: Kind<Workflow, WorkflowView, 'calls'>;
   runs: Kind<WorkflowRun, RunView, RunIndex>;
   jobs: Kind<Job, JobView, 'run'>;
   pods: Kind<Pod, PodView>;
@@ -97,7 +98,7 @@ export function createCluster({ transport, namespace, now, onError }: ClusterOpt
   }
 
   const kinds = {
-    workflows: kind(TYPES.workflows, workflowView, {}),
+    workflows: kind(TYPES.workflows, workflowView, { calls: callsOf }),
     runs: kind(TYPES.runs, runView, {
       workflow: (run: RunView) => [workflowKey(run)],
       label: (run: RunView) => [keyOf({ ...run, name: labelValue(run.name) })],

@@ -13,6 +13,7 @@ import type { WorkQueue } from '../kube/work-queue.ts';
 import { createAdmission, type RunLimits } from './admission.ts';
 import type { Attempts } from './attempts.ts';
 import { type Cluster, workflowKey } from './cluster.ts';
+import { cyclesOf } from './cycles.ts';
 import { type Order, orderOf, type Request, requestOf, textOf } from './control.ts';
 import { reconcileFailure } from './happenings.ts';
 import type { LiveMessages } from './live-messages.ts';
@@ -139,7 +140,10 @@ export function createRunController(options: RunControllerOptions) {
       return progress.refuse(run, 'WorkflowIsDraft', message);
     }
     const revision = await revisions.freeze(workflow);
-    if ('problems' in revision) return progress.refuse(run, 'InvalidWorkflow', describe(revision.problems));
+    const problems = 'problems' in revision ? revision.problems : cyclesOf(workflows, workflow);
+    if ('problems' in revision || problems.length > 0) {
+      return progress.refuse(run, 'InvalidWorkflow', describe(problems));
+    }
     const params = resolveParams(revision.spec.params ?? [], run.spec.params ?? {});
     if (!params.ok) return progress.refuse(run, 'InvalidParams', describe(params.problems));
     const status = acceptRun(revision.graph, revision.name, now());

@@ -7,6 +7,7 @@ import type { WorkQueue } from '../kube/work-queue.ts';
 import { stepTypes } from '../steps/index.ts';
 import { labelValue } from '../steps/labels.ts';
 import { type Cluster, workflowKey } from './cluster.ts';
+import { callersOf, cyclesOf } from './cycles.ts';
 import { deleteAll } from './delete-all.ts';
 import { addFinalizer, removeFinalizer, WORKFLOW_FINALIZER } from './finalizers.ts';
 import { createManualRuns } from './manual-run.ts';
@@ -35,8 +36,10 @@ export function createWorkflowController({ cluster, queue, events, now }: Workfl
   const verdicts = new Map<string, { uid: string; generation: number; problems: Problem[] }>();
   const reportedAt = new Map<string, number>();
 
-  workflows.store.subscribe(({ key, source }) => {
-    if (source === 'Watch') queue.add(key);
+  workflows.store.subscribe((change) => {
+    if (change.source !== 'Watch') return;
+    queue.add(change.key);
+    if (concernsCallers(change)) for (const caller of callersOf(workflows, change.key)) queue.add(caller);
   });
   runs.store.subscribe((change) => {
     if (!concernsWorkflow(change)) return;
@@ -69,7 +72,8 @@ export function createWorkflowController({ cluster, queue, events, now }: Workfl
   }
 
   async function report(key: string, workflow: WorkflowView, ownRuns: readonly RunView[]): Promise<void> {
-    const status = statusOf(workflow, problemsOf(key, workflow), ownRuns, now());
+    const problems = [...problemsOf(key, workflow), ...cyclesOf(workflows, workflow)];
+    const status = statusOf(workflow, problems, ownRuns, now());
     if (isDeepStrictEqual(status, workflow.status)) return;
     reportedAt.set(key, now());
     workflows.store.upsert(await workflows.client.patchStatus(workflow, status));
@@ -136,6 +140,11 @@ export function createWorkflowController({ cluster, queue, events, now }: Workfl
     await expire(key, workflow, ownRuns);
     await deleteRevisions(key);
   };
+}
+
+/** Whether a workflow came, went, or may do something else: what is said of its runs is nothing to others. */
+function concernsCallers(change: Change<WorkflowView>): boolean {
+  return change.type !== 'Updated' || change.object.generation !== change.previous.generation;
 }
 
 /** Whether a run began, ended, or is needed no more: what happens between does not show in its workflow. */

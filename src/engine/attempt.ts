@@ -211,11 +211,11 @@ function settle(watch: Watch, result: Result): StepStatus {
   return mayRetry ? retry(watch, result, result.reason, failures) : end(step, result, watch.now);
 }
 
-/** Whether the step's `retry.on` speaks of such a failure. */
+/** Whether the step's `retry.causes` speaks of such a failure. */
 function isWorthRetrying({ spec }: Node, { infrastructure, notStarted, exitCode }: Result): boolean {
-  const on = spec.retry?.on ?? ['Any'];
+  const causes = spec.retry?.causes ?? ['Any'];
   const kind = infrastructure || notStarted ? 'Infrastructure' : 'Error';
-  return on.includes('Any') || on.includes(kind) || (exitCode !== undefined && on.includes(String(exitCode)));
+  return causes.includes('Any') || causes.includes(kind) || (exitCode !== undefined && causes.includes(String(exitCode)));
 }
 
 /** @param failures how many attempts have failed since the run was started or continued */

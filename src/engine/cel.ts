@@ -208,12 +208,22 @@ function integer(place: Expr, value: number): Expr {
   };
 }
 
+/** A JSON value that was made ready for CEL, which takes long of a large one. */
+export class ReadyValue {
+  readonly input: CelInput;
+
+  constructor(value: unknown) {
+    this.input = toInput(value);
+  }
+}
+
 /** A JSON value for CEL: whole numbers are ints, as people expect of `params.count + 1`. */
 function toInput(value: unknown): CelInput {
   if (typeof value === 'number') return Number.isSafeInteger(value) ? BigInt(value) : value;
   if (typeof value === 'string' || typeof value === 'boolean' || value === null) return value;
   if (Array.isArray(value)) return value.map(toInput);
   if (typeof value !== 'object') return null;
+  if (value instanceof ReadyValue) return value.input;
   const entries = Object.entries(value).filter(([, member]) => member !== undefined);
   return new Map(entries.map(([key, member]) => [key, toInput(member)]));
 }

@@ -14,7 +14,7 @@ export function cycleProblems(
   spec: WorkflowSpec,
   specOf: (name: string) => WorkflowSpec | undefined,
 ): Problem[] {
-  return calls(spec).flatMap(({ field, called }) => {
+  return calledBy(spec).flatMap(({ field, called }) => {
     const way = wayBack(name, called, specOf);
     if (!way) return [];
     const message = `would have ${name} run itself without end: ${[name, ...way].join(' runs ')}. Take one of these steps out`;
@@ -27,7 +27,8 @@ interface Call {
   called: string;
 }
 
-function calls({ steps, finally: last = [] }: WorkflowSpec): Call[] {
+/** The workflows that one runs, each with the step that does so. */
+export function calledBy({ steps, finally: last = [] }: WorkflowSpec): Call[] {
   const lists = { steps, finally: last };
   return Object.entries(lists).flatMap(([list, entries]) =>
     entries.flatMap(({ workflow }, index) =>
@@ -47,7 +48,7 @@ function wayBack(
   if (seen.has(from)) return undefined;
   seen.add(from);
   const spec = specOf(from);
-  for (const { called } of spec ? calls(spec) : []) {
+  for (const { called } of spec ? calledBy(spec) : []) {
     const rest = wayBack(target, called, specOf, seen);
     if (rest) return [from, ...rest];
   }

@@ -1,6 +1,6 @@
-import { setImmediate } from 'node:timers/promises';
 import type { HttpStep } from '../api/http-step.ts';
 import type { FinallyStep, Step } from '../api/step.ts';
+import { ReadyValue } from '../engine/cel.ts';
 import type { Interpolation, Result } from '../engine/model.ts';
 import { follow } from './http-redirect.ts';
 import { prepare } from './http-request.ts';
@@ -54,7 +54,7 @@ export const http: CallStepType = {
       const request = await prepare(step, context);
       mask = createMask(request.secrets);
       const incoming = await follow(request, step.maxRedirects ?? DEFAULT_MAX_REDIRECTS, context.egress);
-      return finished(await judge(step, readResponse(incoming, mask), context));
+      return finished(judge(step, readResponse(incoming, mask), context));
     } catch (error) {
       return finished(failureOf(error));
     }
@@ -105,19 +105,21 @@ function resolvedJson(field: string, value: unknown, scalar: Interpolation['scal
  * What the response means for the step.
  * @throws {CallError} ExpressionError, OutputTooLarge
  */
-async function judge(step: HttpStep, response: HttpResponse, context: CallContext): Promise<Outcome> {
+function judge(step: HttpStep, response: HttpResponse, context: CallContext): Outcome {
   const { expect, outputs } = step;
   const summary = statusLine(response.status);
   if (!isExpected(response.status, step.expectedStatus)) return unexpected(step, response, context.now());
+  if (expect === undefined && !outputs) return { outcome: 'Succeeded', reason: 'Completed', summary };
+  const ready = new ReadyValue(response);
   if (expect !== undefined) {
-    const met = valueOf('http.expect', expect, response, context);
+    const met = valueOf('http.expect', ready, context);
     if (typeof met !== 'boolean') throw expressionError('http.expect', 'it must be true or false');
     if (!met) {
       const message = `http.expect is not true of the response, which is ${quoted(response)}`;
       return { ...failed('ExpectationFailed', message), summary };
     }
   }
-  const given = outputs ? { outputs: await outputsOf(outputs, response, context) } : {};
+  const given = outputs ? { outputs: outputsOf(outputs, ready, context) } : {};
   return { outcome: 'Succeeded', reason: 'Completed', summary, ...given };
 }
 
@@ -137,18 +139,13 @@ function quoted({ status, body }: HttpResponse): string {
 }
 
 /** @throws {CallError} ExpressionError, OutputTooLarge */
-async function outputsOf(
+function outputsOf(
   outputs: NonNullable<HttpStep['outputs']>,
-  response: HttpResponse,
+  response: ReadyValue,
   context: CallContext,
-): Promise<Record<string, unknown>> {
-  const values: [string, unknown][] = [];
-  for (const [name, source] of Object.entries(outputs)) {
-    values.push([name, valueOf(outputField(name), source, response, context)]);
-    // To read a large body takes a while, in which nothing else of the operator runs.
-    await setImmediate();
-  }
-  const all = Object.fromEntries(values);
+): Record<string, unknown> {
+  const values = Object.keys(outputs).map((name) => [name, valueOf(outputField(name), response, context)]);
+  const all: Record<string, unknown> = Object.fromEntries(values);
   const size = Buffer.byteLength(JSON.stringify(all));
   if (size <= MAX_OUTPUTS) return all;
   throw new CallError(
@@ -158,10 +155,8 @@ async function outputsOf(
 }
 
 /** @throws {CallError} ExpressionError */
-function valueOf(field: string, source: string, response: HttpResponse, context: CallContext): unknown {
-  const { json, ...rest } = response;
-  // All of a JSON value is made ready for an expression, which takes long; most do not ask for it.
-  const result = context.evaluate(field, { response: source.includes('json') ? { ...rest, json } : rest });
+function valueOf(field: string, response: ReadyValue, context: CallContext): unknown {
+  const result = context.evaluate(field, { response });
   if ('error' in result) throw expressionError(field, result.error);
   return result.value;
 }

@@ -5,6 +5,7 @@ import type { CustomResourceDefinition } from 'kubernetes-types/apiextensions/v1
 import { parse } from 'yaml';
 import type { Workflow, WorkflowRun } from '../../../src/api/resources.ts';
 import { resources } from '../../../src/api/resources.ts';
+import { cycleProblems } from '../../../src/engine/chain.ts';
 import { compile } from '../../../src/engine/graph.ts';
 import { stepTypes } from '../../../src/steps/index.ts';
 import { down, up } from '../../cluster/cluster.ts';
@@ -115,7 +116,8 @@ describe('a bad workflow', () => {
       const { spec } = await get<Workflow>('wfl', 'bad');
       await done(['delete', 'wfl', 'bad']);
       const compiled = compile(spec, stepTypes);
-      const told = compiled.ok ? [] : compiled.problems.map((problem) => problem.message);
+      const problems = [...(compiled.ok ? [] : compiled.problems), ...cycleProblems('bad', spec, () => spec)];
+      const told = problems.map((problem) => problem.message);
       assert.ok(
         told.some((text) => text.includes(message)),
         told.join('\n'),

@@ -2,7 +2,8 @@
  * Makes every mistake of bad-workflows.ts on the cluster of $KUBECONFIG, where the operator runs, and prints what
  * people are told, as the page docs/api/mistakes.md. kubectl is taken from $KUBECTL or the PATH.
  */
-import { type BadWorkflow, badWorkflows } from './bad-workflows.ts';
+import type { BadWorkflow } from './bad-workflow.ts';
+import { badWorkflows } from './bad-workflows.ts';
 import { kubectlOf } from './kubectl.ts';
 
 const { KUBECTL = 'kubectl', KUBECONFIG } = process.env;

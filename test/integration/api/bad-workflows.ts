@@ -1,38 +1,18 @@
-/** A mistake that people make in a workflow, and what they are told. */
-export interface BadWorkflow {
-  title: string;
-  /** The whole manifest. */
-  yaml: string;
-  /** Who finds it: the API server at once, or the operator, which says so in the status. */
-  refusedBy: 'kubectl apply' | 'Ready condition';
-  /** A part of what they are told. */
-  message: string;
-}
-
-const workflow = (spec: string, name = 'bad') =>
-  `{apiVersion: signalbox.dev/v1alpha1, kind: Workflow, metadata: {name: ${name}}, spec: ${spec}}`;
-const atApply = (title: string, message: string, spec: string): BadWorkflow => ({
-  title,
-  yaml: workflow(spec),
-  refusedBy: 'kubectl apply',
-  message,
-});
-const asCondition = (title: string, message: string, spec: string): BadWorkflow => ({
-  ...atApply(title, message, spec),
-  refusedBy: 'Ready condition',
-});
-
-const build = '{name: build, script: {bash: make}}';
-/** A spec whose one step has these fields beside its name. */
-const step = (fields: string) => `{steps: [{name: build, ${fields}}]}`;
-/** A spec whose one step is good and has these fields beside. */
-const scriptStep = (fields: string) => step(`script: {bash: make}, ${fields}`);
-const script = (fields: string) => step(`script: {${fields}}`);
-const pod = (fields: string) => `{steps: [${build}], podDefaults: {${fields}}}`;
-const param = (fields: string) => `{steps: [${build}], params: [{${fields}}]}`;
-const steps = (count: number) =>
-  Array.from({ length: count }, (_, i) => `{name: s${i}, script: {bash: make}}`).join(', ');
-const names = (count: number) => Array.from({ length: count }, (_, i) => `s${i}`).join(', ');
+import {
+  asCondition,
+  atApply,
+  type BadWorkflow,
+  build,
+  names,
+  param,
+  pod,
+  script,
+  scriptStep,
+  step,
+  steps,
+  workflow,
+} from './bad-workflow.ts';
+import { calls, flow } from './bad-flow.ts';
 
 const structure: BadWorkflow[] = [
   {
@@ -342,99 +322,6 @@ const expressions: BadWorkflow[] = [
   ),
 ];
 
-const flow: BadWorkflow[] = [
-  atApply(
-    'a branch that names no step',
-    '"deplyo" in condition.then of step "check" must be the name of exactly one step',
-    `{steps: [{name: check, condition: {if: "true", then: [deplyo]}}, {name: deploy, script: {bash: make}}]}`,
-  ),
-  atApply(
-    'an else that names no step',
-    '"deplyo" in condition.else of step "check" must be the name of exactly one step',
-    `{steps: [{name: check, condition: {if: "true", else: [deplyo]}}, {name: deploy, script: {bash: make}}]}`,
-  ),
-  atApply(
-    'a condition in finally',
-    'unknown field "spec.finally[0].condition"',
-    `{steps: [${build}], finally: [{name: check, condition: {if: "true"}}]}`,
-  ),
-  atApply(
-    'a condition with forEach',
-    '"build" is a condition, which can not have forEach',
-    step('condition: {if: "true"}, forEach: {items: [a]}'),
-  ),
-  asCondition(
-    'a step in two branches',
-    'names deploy, which is in the branch then of check already',
-    `{steps: [{name: check, condition: {if: "true", then: [deploy], else: [deploy]}}, {name: deploy, script: {bash: make}}]}`,
-  ),
-  asCondition(
-    'a step in a branch that does not wait for its condition',
-    'does not wait for check, in whose branch then the step is: add check',
-    `{steps: [{name: check, condition: {if: "true", then: [deploy]}}, {name: deploy, dependsOn: [], script: {bash: make}}]}`,
-  ),
-  asCondition(
-    'a condition that reads what comes after it',
-    'reads step deploy, which need not have ended when this step starts',
-    `{steps: [{name: check, condition: {if: 'steps.deploy.phase == "Succeeded"', then: [deploy]}}, {name: deploy, script: {bash: make}}]}`,
-  ),
-  atApply(
-    'forEach without a list',
-    'exactly one of items and expression must be set',
-    scriptStep('forEach: {maxParallel: 2}'),
-  ),
-  atApply(
-    'forEach with both lists',
-    'exactly one of items and expression must be set',
-    scriptStep('forEach: {items: [a], expression: params.list}'),
-  ),
-  atApply(
-    'too many items',
-    'spec.steps[0].forEach.items: Too many: 257: must have at most 256 items',
-    scriptStep(`forEach: {items: [${names(257)}]}`),
-  ),
-  asCondition(
-    'an expression among the items',
-    'is taken as it stands, without ${{ }}: use forEach.expression',
-    scriptStep('forEach: {items: ["${{ run.name }}"]}'),
-  ),
-  asCondition(
-    'item where there is none',
-    'reads item, which is not known here',
-    step('script: {bash: make, env: {A: "${{ item }}"}}'),
-  ),
-  atApply(
-    'an unknown concurrency policy',
-    'supported values: "Queue", "Allow", "Forbid", "Replace"',
-    `{steps: [${build}], concurrency: {policy: Wait}}`,
-  ),
-  asCondition(
-    'a concurrency key that reads a step',
-    'reads step build, which never ends before this step starts',
-    `{steps: [${build}], concurrency: {key: "\${{ steps.build.outputs.x }}"}}`,
-  ),
-  asCondition(
-    'an output that reads a step which is not there',
-    'spec.outputs.version: reads step biuld, which does not exist. Did you mean build?',
-    `{steps: [${build}], outputs: {version: steps.biuld.outputs.version}}`,
-  ),
-  atApply(
-    'a retry on something unknown',
-    'spec.steps[0].retry.on[0] in body should match',
-    scriptStep('retry: {limit: 1, "on": [Timeout]}'),
-  ),
-  atApply(
-    'on without quotes, which YAML takes for true',
-    'unknown field "spec.steps[0].retry.true"',
-    scriptStep('retry: {limit: 1, on: [Error]}'),
-  ),
-  asCondition(
-    'a workflow that runs itself',
-    'would have bad run itself without end: bad runs bad',
-    step('workflow: {name: bad}'),
-  ),
-];
-
 /** The mistakes that Signalbox is judged by, in the order of the reference. */
 export const badWorkflows: readonly BadWorkflow[] = [
   ...structure,
@@ -445,4 +332,5 @@ export const badWorkflows: readonly BadWorkflow[] = [
   ...params,
   ...expressions,
   ...flow,
+  ...calls,
 ];

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { Observation, Result } from './model.ts';
 import { evicted, failed, HOUR, MINUTE, SECOND, step, succeeded, takeOn, waiting } from './turns.ts';
 
-/** Failures, and by which entries of `retry.on` each is followed by another attempt. */
+/** Failures, and by which entries of `retry.causes` each is followed by another attempt. */
 const cases: [what: string, seen: Observation, on: string[]][] = [
   ['exit code 75', failed('ExitCode', { exitCode: 75 }), ['Any', 'Error', '75']],
   ['exit code 1', failed('ExitCode', { exitCode: 1 }), ['Any', 'Error', '1']],
@@ -23,9 +23,9 @@ const cases: [what: string, seen: Observation, on: string[]][] = [
 const ENTRIES = ['Any', 'Error', 'Infrastructure', '0', '1', '75', '137'];
 
 for (const [what, seen, on] of cases) {
-  test(`retry.on: ${what} is tried again on ${on.join(', ')}`, () => {
+  test(`retry.causes: ${what} is tried again on ${on.join(', ')}`, () => {
     for (const entry of ENTRIES) {
-      const run = takeOn({ steps: [step('a', { retry: { limit: 1, on: [entry] } })] });
+      const run = takeOn({ steps: [step('a', { retry: { limit: 1, causes: [entry] } })] });
       run.at(0);
       run.at(1, { a: seen });
       assert.equal(run.step('a').phase, on.includes(entry) ? 'Running' : 'Failed', entry);
@@ -33,25 +33,25 @@ for (const [what, seen, on] of cases) {
   });
 }
 
-test('retry.on: any of several entries is enough, and no entries are Any', () => {
+test('retry.causes: any of several entries is enough, and no entries are Any', () => {
   const isRetried = (retry: object, result: Partial<Result>) => {
     const run = takeOn({ steps: [step('a', { retry: { limit: 1, ...retry } })] });
     run.at(0);
     run.at(1, { a: failed('ExitCode', result) });
     return run.step('a').reason === 'Retrying';
   };
-  assert.equal(isRetried({ on: ['Infrastructure', '75'] }, { exitCode: 75 }), true);
-  assert.equal(isRetried({ on: ['Infrastructure', '75'] }, { exitCode: 7 }), false);
+  assert.equal(isRetried({ causes: ['Infrastructure', '75'] }, { exitCode: 75 }), true);
+  assert.equal(isRetried({ causes: ['Infrastructure', '75'] }, { exitCode: 7 }), false);
   assert.equal(isRetried({}, { exitCode: 7 }), true);
   assert.equal(isRetried({}, { infrastructure: true }), true);
 });
 
-test('retry.on: what never began is tried five times without counting, and then as Infrastructure', () => {
+test('retry.causes: what never began is tried five times without counting, and then as Infrastructure', () => {
   for (const [on, phase] of [
     ['Infrastructure', 'Running'],
     ['Error', 'Failed'],
   ] as const) {
-    const run = takeOn({ steps: [step('a', { retry: { limit: 1, on: [on], backoff: { initial: '0s' } } })] });
+    const run = takeOn({ steps: [step('a', { retry: { limit: 1, causes: [on], backoff: { initial: '0s' } } })] });
     run.at(0);
     for (let attempt = 1; attempt <= 5; attempt += 1) {
       run.at(attempt * SECOND, { a: evicted });
@@ -63,9 +63,9 @@ test('retry.on: what never began is tried five times without counting, and then 
   }
 });
 
-test('retry.on: a step that could not begin in time is Infrastructure, one that ran too long is Error', () => {
+test('retry.causes: a step that could not begin in time is Infrastructure, one that ran too long is Error', () => {
   const phaseOf = (on: string, seen: Observation, wait: number) => {
-    const run = takeOn({ steps: [step('a', { timeout: '1h', retry: { limit: 1, on: [on] } })] });
+    const run = takeOn({ steps: [step('a', { timeout: '1h', retry: { limit: 1, causes: [on] } })] });
     run.at(0);
     run.at(wait, { a: seen });
     run.at(wait + SECOND, { a: failed('Killed') });

@@ -1,0 +1,141 @@
+import { asCondition, atApply, type BadWorkflow, build, names, scriptStep, step } from './bad-workflow.ts';
+
+/** A spec whose one step calls somebody, with these fields. */
+const http = (fields: string) => step(`http: {url: "https://example.com", ${fields}}`);
+
+/** Mistakes about what runs when, and how often. */
+export const flow: BadWorkflow[] = [
+  atApply(
+    'a branch that names no step',
+    '"deplyo" in condition.then of step "check" must be the name of exactly one step',
+    `{steps: [{name: check, condition: {if: "true", then: [deplyo]}}, {name: deploy, script: {bash: make}}]}`,
+  ),
+  atApply(
+    'an else that names no step',
+    '"deplyo" in condition.else of step "check" must be the name of exactly one step',
+    `{steps: [{name: check, condition: {if: "true", else: [deplyo]}}, {name: deploy, script: {bash: make}}]}`,
+  ),
+  atApply(
+    'a condition in finally',
+    'unknown field "spec.finally[0].condition"',
+    `{steps: [${build}], finally: [{name: check, condition: {if: "true"}}]}`,
+  ),
+  atApply(
+    'a condition with forEach',
+    '"build" is a condition, which can not have forEach',
+    step('condition: {if: "true"}, forEach: {items: [a]}'),
+  ),
+  asCondition(
+    'a step in two branches',
+    'names deploy, which is in the branch then of check already',
+    `{steps: [{name: check, condition: {if: "true", then: [deploy], else: [deploy]}}, {name: deploy, script: {bash: make}}]}`,
+  ),
+  asCondition(
+    'a step in a branch that does not wait for its condition',
+    'does not wait for check, in whose branch then the step is: add check',
+    `{steps: [{name: check, condition: {if: "true", then: [deploy]}}, {name: deploy, dependsOn: [], script: {bash: make}}]}`,
+  ),
+  asCondition(
+    'a condition that reads what comes after it',
+    'reads step deploy, which need not have ended when this step starts',
+    `{steps: [{name: check, condition: {if: 'steps.deploy.phase == "Succeeded"', then: [deploy]}}, {name: deploy, script: {bash: make}}]}`,
+  ),
+  atApply(
+    'forEach without a list',
+    'exactly one of items and expression must be set',
+    scriptStep('forEach: {maxParallel: 2}'),
+  ),
+  atApply(
+    'forEach with both lists',
+    'exactly one of items and expression must be set',
+    scriptStep('forEach: {items: [a], expression: params.list}'),
+  ),
+  atApply(
+    'too many items',
+    'spec.steps[0].forEach.items: Too many: 257: must have at most 256 items',
+    scriptStep(`forEach: {items: [${names(257)}]}`),
+  ),
+  asCondition(
+    'an expression among the items',
+    'is taken as it stands, without ${{ }}: use forEach.expression',
+    scriptStep('forEach: {items: ["${{ run.name }}"]}'),
+  ),
+  asCondition(
+    'item where there is none',
+    'reads item, which is not known here',
+    step('script: {bash: make, env: {A: "${{ item }}"}}'),
+  ),
+  atApply(
+    'an unknown concurrency policy',
+    'supported values: "Queue", "Allow", "Forbid", "Replace"',
+    `{steps: [${build}], concurrency: {policy: Wait}}`,
+  ),
+  asCondition(
+    'a concurrency key that reads a step',
+    'reads step build, which never ends before this step starts',
+    `{steps: [${build}], concurrency: {key: "\${{ steps.build.outputs.x }}"}}`,
+  ),
+  asCondition(
+    'an output that reads a step which is not there',
+    'reads step biuld, which does not exist. Did you mean build?',
+    `{steps: [${build}], outputs: {version: steps.biuld.outputs.version}}`,
+  ),
+  atApply(
+    'a retry on something unknown',
+    'spec.steps[0].retry.causes[0] in body should match',
+    scriptStep('retry: {limit: 1, causes: [Timeout]}'),
+  ),
+  atApply(
+    'a field named on, which YAML takes for true',
+    'unknown field "spec.steps[0].retry.true"',
+    scriptStep('retry: {limit: 1, on: [Error]}'),
+  ),
+  asCondition(
+    'a workflow that runs itself',
+    'would have bad run itself without end: bad runs bad',
+    step('workflow: {name: bad}'),
+  ),
+];
+
+/** Mistakes about what is sent to others. */
+export const calls: BadWorkflow[] = [
+  atApply(
+    'an address of another kind',
+    'spec.steps[0].http.url in body should match',
+    step('http: {url: "ftp://example.com"}'),
+  ),
+  atApply('an impossible status', 'must be a status such as 200', http('expectedStatus: [600]')),
+  atApply('a header with a space in its name', '"a b" is no name of a header', http('headers: {"a b": c}')),
+  atApply(
+    'an output with a hyphen',
+    '"a-b" is no name of an output',
+    http('outputs: {a-b: response.status}'),
+  ),
+  atApply('a CA from nowhere', 'exactly one of secret and configMap must be set', http('caFrom: {}')),
+  atApply('a body without a method', 'needs a method that sends it', http('json: {a: 1}')),
+  atApply(
+    'two bodies',
+    'at most one of body, json and form can be set',
+    http('method: POST, json: {a: 1}, body: b'),
+  ),
+  asCondition(
+    'an expectation that reads nothing known',
+    'reads respones, which is not known here',
+    http('expect: respones.status == 200'),
+  ),
+  atApply(
+    'a message to nowhere',
+    'exactly one of channel and webhook must be set',
+    step('slack: {message: hello}'),
+  ),
+  atApply(
+    'a webhook with a token',
+    'token and webhook can not both be set',
+    step('slack: {webhook: {name: a, key: b}, token: {name: a, key: b}}'),
+  ),
+  atApply(
+    'a text that is kept up to date',
+    'update goes with a channel and without message',
+    step('slack: {channel: "#a", message: hello, update: true}'),
+  ),
+];
