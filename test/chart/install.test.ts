@@ -50,21 +50,28 @@ test('the API server takes the pod of the operator in a namespace of the restric
   );
 });
 
-test('the operator may do its work, and nothing with Secrets or with what belongs to others', async () => {
+test('the operator may do its work, read Secrets by name alone, and nothing with what belongs to others', async () => {
   const may = [
     'watch workflows.signalbox.dev -A',
     'patch workflowruns.signalbox.dev --subresource=status -n any',
+    'create workflowruns.signalbox.dev -n any',
+    'patch workflowruns.signalbox.dev -n any',
+    'patch workflows.signalbox.dev -n any',
+    'delete jobs.batch -n any',
+    'get secrets -n any',
+    'get configmaps -n any',
     'create pods -n any',
     'patch jobs.batch --subresource=status -n any',
     'create leases.coordination.k8s.io -n system',
     'patch leases.coordination.k8s.io/signalbox -n system',
   ];
   const mayNot = [
-    'get secrets -n any',
-    'list secrets -n system',
+    'list secrets -n any',
+    'watch secrets -n any',
+    'list configmaps -n any',
     'create pods --subresource=exec -n any',
     'update workflows.signalbox.dev -n any',
-    'create workflowruns.signalbox.dev -n any',
+    'update workflowruns.signalbox.dev -n any',
     'patch deployments.apps -n system',
     'get nodes',
     'patch leases.coordination.k8s.io/other -n system',

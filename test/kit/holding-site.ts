@@ -34,9 +34,9 @@ export async function startHoldingSite(body: unknown = { ok: true }): Promise<Ho
     const { method = '', url = '', headers } = request;
     request.resume();
     visits.push({ method, path: url, headers });
-    if (!holding) return void answer(response);
-    waiting.add(response);
     response.once('close', () => waiting.delete(response));
+    if (holding) waiting.add(response);
+    else answer(response);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
