@@ -98,8 +98,9 @@ const attempt = z
 
 const stepStatus = z
   .strictObject({
-    name: z.string().max(128).meta({
-      description: 'Name of the step. An instance of a step with forEach follows its step, as plan[us].',
+    name: z.string().max(136).meta({
+      description:
+        'Name of the step. An instance of a step with forEach follows its step, as plan[us]. Of a notification its event, as onStart[0], and update[notify] brings the message of step notify up to date.',
     }),
     type: z.enum(STEP_TYPES).meta({ description: 'What the step does.' }),
     phase: z.enum(STEP_PHASES).meta({ description: 'Where the step stands.' }),

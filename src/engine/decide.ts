@@ -10,6 +10,7 @@ import { finish, summarize } from './summary.ts';
 import {
   type DecideInput,
   followAttempt,
+  haltOf,
   open,
   put,
   retryAttempt,
@@ -77,7 +78,7 @@ function endAttempts(turn: Turn): void {
     const seen = turn.observed.get(node.name);
     const step = turn.steps.get(node.name);
     if (seen?.state !== 'Ended' || step?.phase !== 'Running' || step.retryAt !== undefined) continue;
-    if (hasRoom(turn, seen.result)) followAttempt(turn, node);
+    if (hasRoom(turn, seen.result)) followAttempt(turn, node, haltOf(turn, node));
     else put(turn, end(step, tooLarge(turn, seen.result), turn.now));
   }
 }
@@ -105,8 +106,9 @@ const limitOf = ({ steps }: Turn): string =>
 
 function followAttempts(turn: Turn): void {
   for (const node of units(turn)) {
-    followAttempt(turn, node);
-    retryAttempt(turn, node);
+    const halt = haltOf(turn, node);
+    followAttempt(turn, node, halt);
+    retryAttempt(turn, node, halt);
   }
   for (const node of turn.graph.nodes) if (node.forEach) advanceInstances(turn, node);
 }

@@ -9,11 +9,18 @@ import { begin, followAttempt, retryAttempt, type Turn, units } from './turn.ts'
  */
 export function notify(turn: Turn, status: WorkflowRunStatus): WorkflowRunStatus {
   const { graph, steps } = turn;
-  const due = graph.notifications.map(({ event, node }) => ({ node, isDue: HAPPENED[event](status) }));
+  // A run may begin and end in one decision.
+  const began = turn.status.phase === 'Running';
+  const due = graph.notifications.map(({ event, node }) => ({
+    node,
+    isDue: hasHappened(event, status, began),
+  }));
   const tasks = [...due, ...lastUpdates(turn, status)];
   if (tasks.length === 0) return status;
+  turn.phase = status.phase;
   for (const { node, isDue } of tasks) {
     if (steps.has(node.name)) {
+      // Neither a timeout nor a cancellation stops it.
       followAttempt(turn, node, undefined);
       retryAttempt(turn, node, undefined);
     } else if (isDue) begin(turn, node, pendingStep(node));
@@ -39,9 +46,17 @@ function lastUpdates(turn: Turn, { finishedAt }: WorkflowRunStatus): { node: Nod
   });
 }
 
-const HAPPENED: Record<NotificationEvent, (status: WorkflowRunStatus) => boolean> = {
-  onStart: ({ startedAt }) => startedAt !== undefined,
-  onWaiting: ({ phase }) => phase === 'Queued',
-  onSuccess: ({ phase }) => phase === 'Succeeded',
-  onFailure: ({ phase }) => phase === 'Failed' || phase === 'TimedOut',
-};
+function hasHappened(event: NotificationEvent, { phase }: WorkflowRunStatus, began: boolean): boolean {
+  switch (event) {
+    case 'onStart':
+      return began;
+    case 'onWaiting':
+      return phase === 'Queued';
+    case 'onSuccess':
+      return phase === 'Succeeded';
+    case 'onFailure':
+      return phase === 'Failed' || phase === 'TimedOut';
+    default:
+      return event satisfies never;
+  }
+}

@@ -1,4 +1,4 @@
-import type { StepStatus, WorkflowRunStatus } from '../api/workflow-run.ts';
+import type { RunPhase, StepStatus, WorkflowRunStatus } from '../api/workflow-run.ts';
 import { end, follow, type Halt } from './attempt.ts';
 import type { Resolvers } from './compile-step.ts';
 import type { Values } from './expression.ts';
@@ -27,6 +27,8 @@ export interface Turn extends DecideInput {
   /** The instances of each step with `forEach`, in order; none before it has been taken apart. */
   instances: Map<string, Node[]>;
   timedOutAt?: string | undefined;
+  /** The phase of the run, once it is decided. */
+  phase?: RunPhase | undefined;
   changed: boolean;
   effects: Effect[];
   wakes: number[];
@@ -97,7 +99,7 @@ export function haltOf({ status, timedOutAt }: Turn, node: Node): Halt | undefin
 }
 
 /** Takes the current attempt of a step on by what is seen of it. */
-export function followAttempt(turn: Turn, node: Node, halt = haltOf(turn, node)): void {
+export function followAttempt(turn: Turn, node: Node, halt: Halt | undefined): void {
   const { run, now, observed, status } = turn;
   const step = turn.steps.get(node.name);
   if (step?.phase !== 'Running' || step.retryAt !== undefined) return;
@@ -110,7 +112,7 @@ export function followAttempt(turn: Turn, node: Node, halt = haltOf(turn, node))
 }
 
 /** Begins the next attempt of a step that waits for it, once it is time. */
-export function retryAttempt(turn: Turn, node: Node, halt = haltOf(turn, node)): void {
+export function retryAttempt(turn: Turn, node: Node, halt: Halt | undefined): void {
   const step = turn.steps.get(node.name);
   if (step?.retryAt === undefined) return;
   const retryAt = Date.parse(step.retryAt);
@@ -213,7 +215,8 @@ function resolve(turn: Turn, node: Node): Resolved | { error: string } {
 /** What the expressions of a step can read. */
 export function valuesFor(turn: Turn, node: Node): Values | { error: string } {
   const { graph, steps, status, timedOutAt } = turn;
-  const phase = node.finally ? { phase: outcomeOf(graph, steps, { ...status, timedOutAt }) } : {};
+  const phaseSoFar = () => turn.phase ?? outcomeOf(graph, steps, { ...status, timedOutAt });
+  const phase = node.finally ? { phase: phaseSoFar() } : {};
   const values = valuesOf(turn, phase);
   if (!node.instance) return values;
   const items = itemsOf(turn, node.instance.of);

@@ -72,6 +72,7 @@ export function takeOn(spec: object, params: RunContext['params'] = {}, name = '
   };
   let status = acceptRun(graph, 'revision', T0);
   let last: Decision = { status, effects: [] };
+  const sent: string[] = [];
   const rows = () => [...(status.steps ?? []), ...(status.notifications ?? [])];
   const going = () =>
     rows()
@@ -85,6 +86,7 @@ export function takeOn(spec: object, params: RunContext['params'] = {}, name = '
       const observed = new Map([...started, ...Object.entries(seen)]);
       last = decide({ graph, run, status, observed, resolvers, now: T0 + time });
       status = last.status;
+      sent.push(...last.effects.flatMap(messageOf));
       return last;
     },
     cancel(time: number, message = 'Cancelled by jane.'): void {
@@ -120,6 +122,8 @@ export function takeOn(spec: object, params: RunContext['params'] = {}, name = '
     notifications: () => (status.notifications ?? []).map(textOf).join(' '),
     /** `Start name-attempt` of each effect, and `Stop! name-attempt` of a stop that nobody waits for. */
     effects: () => last.effects.map(nameOf).join(' '),
+    /** The messages that all decisions so far have sent. */
+    sent: () => sent,
     /** When to decide again, since the run was accepted. */
     wake: () => (last.wakeAt === undefined ? undefined : last.wakeAt - T0),
     get status(): WorkflowRunStatus {
@@ -132,6 +136,10 @@ const isGoing = ({ phase, attempt, retryAt }: StepStatus) =>
   phase === 'Running' && attempt !== undefined && retryAt === undefined;
 
 const textOf = ({ name, phase, reason }: StepStatus) => `${name}:${phase}${reason ? `/${reason}` : ''}`;
+
+/** The message that a start sends to Slack. */
+export const messageOf = (effect: Effect): string[] =>
+  effect.type === 'Start' && effect.spec.slack?.message !== undefined ? [effect.spec.slack.message] : [];
 
 function nameOf(effect: Effect): string {
   const isForced = effect.type === 'Stop' && effect.force;
