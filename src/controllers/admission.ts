@@ -163,14 +163,6 @@ export function createAdmission({ cluster, limits, queue, now }: AdmissionOption
     }
   }
 
-  /** What ended or changed between the verdict and its being seen woke nobody. */
-  function lookAgain(run: RunView, candidate: Candidate): void {
-    const stored = store.get(keyOf(run));
-    if (stored?.status.phase !== 'Queued') return;
-    const verdict = verdictOn(stored, candidate);
-    if (verdict.type !== 'Wait' || !isSame(verdict, stored.status)) queue.add(keyOf(run));
-  }
-
   store.subscribe((change) => {
     wakeUp(
       change.type === 'Added' ? undefined : change.previous,
@@ -184,12 +176,12 @@ export function createAdmission({ cluster, limits, queue, now }: AdmissionOption
       (run.owner !== undefined || (limits.perNamespace === undefined && limits.cluster === undefined)),
 
     async admit(run, candidate, write) {
-      const entry = entryOf(run, candidate);
-      claims.make(run, entry.status);
+      // What may have been written without an answer is written once more: nothing else is known to be true.
+      const entry = claims.of(run) ?? entryOf(run, candidate);
+      claims.make(run, entry);
       try {
         const written = await write(entry);
         claims.drop(run.uid);
-        if (entry.type === 'Wait') lookAgain(run, candidate);
         return written;
       } catch (error) {
         // Otherwise it may have been written all the same: the next version of the run tells.

@@ -1,12 +1,17 @@
-import type { WorkflowRunStatus } from '../api/workflow-run.ts';
+import type { Entry } from './admission.ts';
 import type { Cluster } from './cluster.ts';
 import { type ContentionIndex, contentionIndexers } from './contention.ts';
 import type { RunView } from './views.ts';
 
-/** What runs are about to become, until the store shows it: others are judged by that at once. */
+/**
+ * What runs are about to become, until the store shows it: others are judged by that at once, and wake those that are
+ * about to wait for them.
+ */
 export interface Claims {
   /** The status is about to be written over the version of the run that is given. */
-  make(run: RunView, status: WorkflowRunStatus): void;
+  make(run: RunView, entry: Entry): void;
+  /** What was about to be written over this version of the run, and may have been. */
+  of(run: RunView): Entry | undefined;
   /** The status is in the store, or will never be. Gives the run as it was claimed to be. */
   drop(uid: string): RunView | undefined;
   /** What the store finds, or will find once what is being written is there. */
@@ -15,7 +20,7 @@ export interface Claims {
 }
 
 export function createClaims(store: Cluster['runs']['store']): Claims {
-  const claims = new Map<string, { base: string; view: RunView }>();
+  const claims = new Map<string, { base: string; entry: Entry; view: RunView }>();
 
   store.subscribe((change) => {
     const { uid, resourceVersion } = change.type === 'Deleted' ? change.previous : change.object;
@@ -26,8 +31,12 @@ export function createClaims(store: Cluster['runs']['store']): Claims {
   });
 
   return {
-    make(run, status) {
-      claims.set(run.uid, { base: run.resourceVersion, view: { ...run, status } });
+    make(run, entry) {
+      claims.set(run.uid, { base: run.resourceVersion, entry, view: { ...run, status: entry.status } });
+    },
+    of({ uid, resourceVersion }) {
+      const claim = claims.get(uid);
+      return claim?.base === resourceVersion ? claim.entry : undefined;
     },
     drop(uid) {
       const claim = claims.get(uid);

@@ -41,11 +41,11 @@ function standingOf(run: RunView): unknown[] {
 
 /** Limits that the run counted for or waited for, and does no more. */
 function leftPlaces(before: Side, after: Side): string[] {
-  const of = (run: Side) =>
-    run ? [...contentionIndexers.active(run), ...contentionIndexers.waitsFor(run)].filter(isLimit) : [];
-  const left = new Set(of(before));
-  for (const scope of of(after)) left.delete(scope);
-  return [...left];
+  const left = (index: 'active' | 'waitsFor') => {
+    const still = after ? contentionIndexers[index](after) : [];
+    return (before ? contentionIndexers[index](before) : []).filter((scope) => !still.includes(scope));
+  };
+  return [...new Set([...left('active'), ...left('waitsFor')])].filter(isLimit);
 }
 
 /** Whether the run has just been let in to take the place of those before it. */

@@ -11,7 +11,7 @@ const LIMIT_MS = 60_000;
 /** Its pod is seen on a node, running, and ended; its Job is seen closed. */
 const RECONCILES_PER_STEP = 4;
 
-test('a chain costs a Job, a pod, a closing and one status write for each step, and one more for the run', async () => {
+test('a chain costs a Job, a pod, a closing and one status write for each step, and two more for the run', async () => {
   await using site = await bootSimulated({ name: 'budget', audit: true });
   const { cluster, load } = site;
   await load.apply('chain', {
@@ -38,6 +38,9 @@ test('a chain costs a Job, a pod, a closing and one status write for each step, 
   assert.equal(count('create', 'pods'), RUNS * STEPS);
   assert.equal(count('patch', 'jobs/status'), RUNS * STEPS);
   assert.equal(count('patch', 'workflowruns/status'), RUNS * (STEPS + 1));
+  // The finalizer, which each object gets once.
+  assert.equal(count('patch', 'workflowruns'), RUNS);
+  assert.equal(count('patch', 'workflows'), 1);
   // What a pod shows (it begins, it ends) and what is created is looked at, and so is each write that comes back.
   assert.ok(reconciles <= RUNS * (STEPS * RECONCILES_PER_STEP + 2), `${reconciles} reconciles`);
   assert.equal(count('create', 'controllerrevisions'), 1);
@@ -47,7 +50,9 @@ test('a chain costs a Job, a pod, a closing and one status write for each step, 
     'jobs/status',
     'leases',
     'pods',
+    'workflowruns',
     'workflowruns/status',
+    'workflows',
     'workflows/status',
   ]);
 });
