@@ -202,8 +202,9 @@ suite('what comes of the run of an attempt', () => {
 
   test('that waits for its turn is running: no pendingTimeout ends it', async (t) => {
     const { attempts, cluster } = await attemptsOf(t);
-    cluster.runs.store.upsert(child({ phase: 'Queued' }));
-    assert.equal(attempts.observe(run, 'r-call-1').state, 'Running');
+    cluster.runs.store.upsert(child({ phase: 'Queued', message: 'Waits for run y.' }));
+    const queued = 'Run r-call-1 is queued: Waits for run y.';
+    assert.deepEqual(attempts.observe(run, 'r-call-1'), { state: 'Running', queued });
   });
 });
 

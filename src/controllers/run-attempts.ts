@@ -170,9 +170,13 @@ function childRun(run: RunView, effect: StartEffect): WorkflowRun {
 }
 
 function observationOf(child: RunView): Observation {
-  // Also one that waits for its turn: a queue may be long, and is no trouble of the step.
-  if (child.status.finishedAt === undefined) return { state: 'Running' };
-  return { state: 'Ended', result: resultOf(child, Date.parse(child.status.finishedAt)) };
+  const { finishedAt, phase, message } = child.status;
+  // A queue may be long, and is no trouble of the step.
+  if (phase === 'Queued' && message !== undefined) {
+    return { state: 'Running', queued: `Run ${child.name} is queued: ${message}` };
+  }
+  if (finishedAt === undefined) return { state: 'Running' };
+  return { state: 'Ended', result: resultOf(child, Date.parse(finishedAt)) };
 }
 
 function resultOf({ name, uid, status }: RunView, finishedAt: number): Result {

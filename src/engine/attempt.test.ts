@@ -198,3 +198,13 @@ test('texts are cut to what the status takes', () => {
   assert.equal(attempts?.[0]?.message?.length, 128);
   assert.equal(run.status.message?.length, 1024);
 });
+
+test('what the run of a step waits for is shown, and is no trouble when it ends later', () => {
+  const run = takeOn({ steps: [{ name: 'a', workflow: { name: 'w' } }] });
+  run.at(0);
+  run.at(SECOND, { a: { state: 'Running', queued: 'Run x is queued: Waits for run y.' } });
+  const { phase, reason, message } = run.step('a');
+  assert.deepEqual([phase, reason, message], ['Running', 'Queued', 'Run x is queued: Waits for run y.']);
+  run.at(HOUR, { a: failed('ChildFailed') });
+  assert.equal(run.step('a').reason, 'ChildFailed');
+});

@@ -22,6 +22,8 @@ const END_PRECISION_MS = 1000;
 const NOT_STARTED = 'NotStarted';
 /** Reason of a running step that was asked to end. */
 const STOPPING = 'Stopping';
+/** Reason of a running step whose run waits for its turn. */
+const QUEUED = 'Queued';
 
 /** Why steps must end before their time, and since when. */
 export interface Halt {
@@ -77,7 +79,7 @@ export function follow(watch: Watch): Followed {
     case 'Ended':
       return { step: settle(watch, seen.result) };
     case 'Running':
-      return { step: show(step, undefined), wakeAt: end };
+      return { step: show(step, queuedIn(seen)), wakeAt: end };
     case 'Starting':
       return { step: show(step, undefined), wakeAt: pendingEnd };
     case 'Waiting':
@@ -93,6 +95,9 @@ export function follow(watch: Watch): Followed {
       return seen satisfies never;
   }
 }
+
+const queuedIn = ({ queued }: { queued?: string }) =>
+  queued === undefined ? undefined : { reason: QUEUED, message: queued };
 
 function limits({ node, step, now }: Watch): { pendingEnd: number; end: number } {
   const pendingEnd = startOf(step, now) + node.pendingTimeout;
@@ -153,13 +158,20 @@ function troubleOf({ node, step, seen }: Watch): { reason: string; message: stri
 }
 
 function shownTrouble({ reason, message = '' }: StepStatus): { reason: string; message: string } | undefined {
-  return reason === undefined || reason === STOPPING ? undefined : { reason, message };
+  const isTrouble = reason !== undefined && reason !== STOPPING && reason !== QUEUED;
+  return isTrouble ? { reason, message } : undefined;
 }
 
 function stop(watch: Watch, cause: Cause): Followed {
   const { step, seen, now } = watch;
   const { outcome, reason, message, infrastructure, grace } = cause;
-  const failure: Result = { outcome, reason, message, finishedAt: now, ...(infrastructure ? { infrastructure } : {}) };
+  const failure: Result = {
+    outcome,
+    reason,
+    message,
+    finishedAt: now,
+    ...(infrastructure ? { infrastructure } : {}),
+  };
   switch (seen.state) {
     case 'Ended':
       return {
@@ -215,7 +227,11 @@ function settle(watch: Watch, result: Result): StepStatus {
 function isWorthRetrying({ spec }: Node, { infrastructure, notStarted, exitCode }: Result): boolean {
   const causes = spec.retry?.causes ?? ['Any'];
   const kind = infrastructure || notStarted ? 'Infrastructure' : 'Error';
-  return causes.includes('Any') || causes.includes(kind) || (exitCode !== undefined && causes.includes(String(exitCode)));
+  return (
+    causes.includes('Any') ||
+    causes.includes(kind) ||
+    (exitCode !== undefined && causes.includes(String(exitCode)))
+  );
 }
 
 /** @param failures how many attempts have failed since the run was started or continued */
@@ -224,7 +240,11 @@ function retry(watch: Watch, result: Result, reason: string, failures: number): 
   const { reason: _reason, message: _message, ...step } = watch.step;
   const why = `${result.reason}: ${result.message ?? 'no details'}`;
   const finishedAt = endTime(watch.step, result, now);
-  const failed = { ...result, reason, message: reason === NOT_STARTED ? why : (result.message ?? result.reason) };
+  const failed = {
+    ...result,
+    reason,
+    message: reason === NOT_STARTED ? why : (result.message ?? result.reason),
+  };
   const waiting = withEarlierAttempt(withUid(step, result), failed, finishedAt);
   const seed = `${run.uid}/${node.name}/${step.attempt}`;
   const wait = Math.max(backoffMs(node.spec.retry?.backoff, failures, seed), result.retryAfterMs ?? 0);

@@ -123,7 +123,8 @@ export type Observation =
   | { state: 'Starting' }
   /** It was started and something keeps it from running, for example ImagePullBackOff; `pendingTimeout` counts. */
   | { state: 'Waiting'; reason: string; message: string }
-  | { state: 'Running' }
+  /** `queued` is the sentence that says what a run waits for which the attempt started, without any time limit. */
+  | { state: 'Running'; queued?: string }
   | { state: 'Ended'; result: Result };
 
 /** What the shell has to do once the status that a decision gives is written. Each is safe to repeat. */
