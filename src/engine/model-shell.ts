@@ -1,40 +1,14 @@
 import type { StepStatus, WorkflowRunStatus } from '../api/workflow-run.ts';
 import { acceptRun } from './accept.ts';
-import { decide } from './decide.ts';
 import type { Resolvers } from './compile-step.ts';
-import type {
-  Decision,
-  Effect,
-  Graph,
-  Node,
-  Observation,
-  Result,
-  RunContext,
-  StepResolver,
-} from './model.ts';
+import { cancelRun, retryRun } from './control.ts';
+import { decide } from './decide.ts';
+import type { Decision, Effect, Graph, Observation, RunContext, StartEffect, StepResolver } from './model.ts';
+import { checkDecision, checkStart, checkWrite, demand, nodeOf } from './model-checks.ts';
+import { changesOf, type ModelAttempt, type Plan, stateAt } from './model-cluster.ts';
+import { jobName } from './names.ts';
 
 // For tests: a shell that executes decisions as the real one does, on a cluster and a clock that are only modelled.
-
-/** How an attempt behaves in the modelled cluster. */
-export interface Plan {
-  kind:
-    | 'Succeeds'
-    | 'Fails'
-    /** Lost before it began, through no fault of its own. */
-    | 'Lost'
-    /** Waits for ever, as for an image that does not exist. */
-    | 'Stuck'
-    /** Is refused by the cluster, as by a quota. */
-    | 'Blocked'
-    /** Runs for ever, and ends when it is stopped. */
-    | 'Hangs'
-    /** Runs for ever, whatever is done. */
-    | 'IgnoresStop';
-  /** Milliseconds from its creation to its beginning, and from there to its end. */
-  startsAfter: number;
-  runsFor: number;
-  outputs?: Record<string, unknown>;
-}
 
 /** What goes wrong in one turn of the shell. */
 export interface Chaos {
@@ -47,6 +21,9 @@ const CALM: Chaos = { crash: 'None', lag: 0 };
 /** More turns than any run of the tests needs. */
 const MAX_TURNS = 3000;
 const RETRY_BLOCKED_MS = 10_000;
+/** How long after its end a run is continued, in milliseconds. */
+const REST_MS = 60_000;
+const START = Date.parse('2030-01-01T00:00:00Z');
 
 const script: StepResolver = {
   kind: 'Job',
@@ -68,35 +45,67 @@ const condition: StepResolver = {
   },
 };
 
-const call: StepResolver = { kind: 'Call', resolve: (spec) => spec };
-const workflow: StepResolver = { kind: 'Run', resolve: (spec) => spec };
+const http: StepResolver = {
+  kind: 'Call',
+  resolve: (spec, { text }) =>
+    spec.http ? { ...spec, http: { ...spec.http, url: text('http.url', spec.http.url) } } : spec,
+};
 
-export const resolvers: Resolvers = { script, condition, workflow, http: call, slack: call };
+const slack: StepResolver = {
+  kind: 'Call',
+  resolve(spec, { text }) {
+    const { message, ...rest } = spec.slack ?? {};
+    return {
+      ...spec,
+      slack: message === undefined ? rest : { ...rest, message: text('slack.message', message) },
+    };
+  },
+};
 
-interface Job {
-  step: string;
-  attempt: number;
-  plan: Plan;
-  createdAt: number;
-  stoppedAt?: number;
-  /** The newest state that was seen: what is seen never goes back. */
-  seenUntil: number;
+const workflow: StepResolver = {
+  kind: 'Run',
+  resolve(spec, { scalar }) {
+    if (!spec.workflow) return spec;
+    const params = Object.entries(spec.workflow.params ?? {}).map(([name, value]) => [
+      name,
+      scalar(`workflow.params.${name}`, value),
+    ]);
+    return { ...spec, workflow: { ...spec.workflow, params: Object.fromEntries(params) } };
+  },
+};
+
+export const resolvers: Resolvers = { script, condition, http, slack, workflow };
+
+/** From the start of a run, or of its continuation, to its end. */
+export interface Round {
+  /** The status that it began with. */
+  before: WorkflowRunStatus;
+  /** The one that it ended with. */
+  after: WorkflowRunStatus;
 }
 
 /** What happened in a run. */
 export interface Trace {
+  /** The last one. */
   status: WorkflowRunStatus;
+  rounds: Round[];
   /** Every status that was written, the first being that of the accepted run. */
   writes: WorkflowRunStatus[];
-  /** What was started, in order, and what its templates came to. */
-  started: { step: string; attempt: number; env: Record<string, string>; written: WorkflowRunStatus }[];
+  /** What was started, in order, and the step as its templates came to. */
+  started: { row: string; attempt: number; spec: StartEffect['spec']; written: WorkflowRunStatus }[];
+  /** Why the run could not be continued. */
+  refusal?: string;
 }
 
 export interface ModelOptions {
   graph: Graph;
-  plan: (step: string, attempt: number) => Plan;
+  plan: (row: string, attempt: number) => Plan;
   chaos?: readonly Chaos[];
   params?: RunContext['params'];
+  /** When somebody cancels the run, in milliseconds since its start. */
+  cancels?: readonly number[];
+  /** From where the run is continued after its end, if it is. */
+  retry?: 'failed' | { step: string } | undefined;
 }
 
 /**
@@ -105,7 +114,8 @@ export interface ModelOptions {
  *
  * @throws when the run would wait for ever, or an invariant does not hold
  */
-export function executeRun({ graph, plan, chaos = [], params = {} }: ModelOptions): Trace {
+export function executeRun(options: ModelOptions): Trace {
+  const { graph, plan, chaos = [], params = {}, retry } = options;
   const run: RunContext = {
     name: 'run',
     namespace: 'default',
@@ -114,62 +124,83 @@ export function executeRun({ graph, plan, chaos = [], params = {} }: ModelOption
     params,
     trigger: { type: 'Manual' },
   };
-  const jobs = new Map<string, Job>();
-  let now = Date.parse('2030-01-01T00:00:00Z');
+  const attempts = new Map<string, ModelAttempt>();
+  /** What each name was given to. */
+  const meanings = new Map<string, string>();
+  let cancels = (options.cancels ?? []).map((after) => START + after).toSorted((a, b) => a - b);
+  let now = START;
   let status = acceptRun(graph, 'revision', now);
   let blocked = new Set<string>();
-  const trace: Trace = { status, writes: [status], started: [] };
+  let turns = 0;
+  const trace: Trace = { status, rounds: [], writes: [status], started: [] };
 
-  function observe(lag: number): Map<string, Observation> {
-    const running = (status.steps ?? []).filter((step) => step.phase === 'Running' && step.job);
-    return new Map(running.map((step) => [step.name, observeStep(step, lag)]));
-  }
+  const idOf = ({ name, attempt = 1 }: StepStatus) => jobName(run, name, attempt, status.round);
+  const going = () =>
+    (status.steps ?? []).filter(
+      ({ phase, attempt, retryAt }) => phase === 'Running' && attempt !== undefined && retryAt === undefined,
+    );
 
-  function observeStep({ job }: StepStatus, lag: number): Observation {
-    const name = job?.name ?? '';
-    const found = jobs.get(name);
+  const observe = (lag: number): Map<string, Observation> =>
+    new Map(going().map((row) => [row.name, observeRow(row, lag)]));
+
+  function observeRow(row: StepStatus, lag: number): Observation {
+    const id = idOf(row);
+    const found = attempts.get(id);
     if (found) {
-      found.seenUntil = Math.max(found.seenUntil, now - lag);
+      // A call is seen by who makes it.
+      found.seenUntil = Math.max(found.seenUntil, found.kind === 'Call' ? now : now - lag);
       return stateAt(found, found.seenUntil);
     }
-    if (!blocked.has(name)) return { state: 'Absent' };
+    if (!blocked.has(id)) return { state: 'Absent' };
     return { state: 'Absent', blocked: { reason: 'QuotaExceeded', message: 'exceeded quota' } };
   }
 
   function perform(effect: Effect): void {
-    const job = jobs.get(effect.id);
+    const known = attempts.get(effect.id);
     if (effect.type === 'Stop') {
-      if (job) job.stoppedAt ??= now;
+      if (known) known.stoppedAt ??= now;
       return;
     }
-    if (job) return;
+    if (known) return;
     const next = plan(effect.step, effect.attempt);
     if (next.kind === 'Blocked') blocked.add(effect.id);
     else create(effect, next);
   }
 
-  const activeJobs = () =>
-    [...jobs.values()].filter((job) => !['Ended', 'Absent'].includes(stateAt(job, now).state));
-
-  function create(effect: Extract<Effect, { type: 'Start' }>, next: Plan): void {
-    checkStart(graph, status, effect, activeJobs());
-    jobs.set(effect.id, { ...effect, plan: next, createdAt: now, seenUntil: Number.NEGATIVE_INFINITY });
-    trace.started.push({
-      step: effect.step,
-      attempt: effect.attempt,
-      env: effect.spec.script?.env ?? {},
-      written: status,
-    });
+  function create(effect: StartEffect, next: Plan): void {
+    const { step: row, attempt, id, spec } = effect;
+    const { round = 0 } = status;
+    const active = [...attempts.values()].filter(
+      (one) => one.round === round && !['Ended', 'Absent'].includes(stateAt(one, now).state),
+    );
+    checkStart(graph, status, effect, active);
+    const meaning = `${round}/${row}/${attempt}`;
+    demand((meanings.get(id) ?? meaning) === meaning, `${id} is the name of two attempts`);
+    meanings.set(id, meaning);
+    const { kind } = nodeOf(graph, row);
+    attempts.set(id, { row, attempt, round, kind, plan: next, createdAt: now, seenUntil: -Infinity });
+    trace.started.push({ row, attempt, spec, written: status });
   }
 
   /** One turn of the shell; gives what it decided unless it crashed on the way. */
   function turn({ crash, lag }: Chaos): Decision | undefined {
+    const before = status;
+    const due = cancels;
+    while ((cancels[0] ?? Infinity) <= now) {
+      cancels = cancels.slice(1);
+      status = cancelRun(status, { reason: 'Cancelled', message: 'Somebody cancelled it.' }, now);
+    }
     const input = { graph, run, status, observed: observe(lag), resolvers, now };
     const decision = decide(input);
     checkDecision(decision, input);
-    if (crash === 'BeforeWrite') return undefined;
-    if (decision.status !== status) {
-      checkWrite(graph, status, decision.status);
+    if (crash === 'BeforeWrite') {
+      // A cancellation is an annotation, and still there.
+      cancels = due;
+      status = before;
+      return undefined;
+    }
+    if (decision.status !== before) {
+      checkWrite(graph, before, decision.status, now);
       // Through JSON, as the API server gives it back.
       status = JSON.parse(JSON.stringify(decision.status));
       trace.writes.push(status);
@@ -180,146 +211,42 @@ export function executeRun({ graph, plan, chaos = [], params = {} }: ModelOption
     return crash === 'AmidEffects' ? undefined : decision;
   }
 
-  for (let count = 0; status.finishedAt === undefined; count += 1) {
-    demand(count < MAX_TURNS, 'the run does not end');
-    const mood = chaos[count] ?? CALM;
-    const decision = turn(mood);
-    if (decision) now = nextTime(decision);
-    else blocked = new Set();
+  /** What a process remembers goes with it: what was refused, and the calls that it makes. */
+  function forget(): void {
+    blocked = new Set();
+    for (const [id, { kind }] of attempts) if (kind === 'Call') attempts.delete(id);
   }
-  return { ...trace, status };
 
   /** When something happens next: in the cluster, as seen with a lag, or because the decision asked for it. */
-  function nextTime({ wakeAt }: Decision): number {
-    const watched = [...jobs].filter(([name]) =>
-      status.steps?.some((step) => step.job?.name === name && !isOver(step)),
-    );
-    const changes = watched.flatMap(([, job]) => changesOf(job).filter((at) => at > job.seenUntil));
-    const times = [
-      ...changes.map((at) => Math.max(at, now + 1)),
-      ...(blocked.size > 0 ? [now + RETRY_BLOCKED_MS] : []),
-      ...(wakeAt === undefined ? [] : [Math.max(wakeAt, now + 1)]),
-    ];
-    demand(times.length > 0 || status.finishedAt !== undefined, 'the run waits for nothing');
-    return times.length > 0 ? Math.min(...times) : now;
+  function nextTime({ wakeAt = Infinity }: Decision): number {
+    const changes = going().flatMap((row) => {
+      const found = attempts.get(idOf(row));
+      return found ? changesOf(found).filter((at) => at > found.seenUntil) : [];
+    });
+    const times = [...changes, wakeAt, cancels[0] ?? Infinity].map((at) => Math.max(at, now + 1));
+    const next = Math.min(...times, blocked.size > 0 ? now + RETRY_BLOCKED_MS : Infinity);
+    demand(Number.isFinite(next) || status.finishedAt !== undefined, 'the run waits for nothing');
+    return Number.isFinite(next) ? next : now;
   }
-}
 
-/** The times at which the state of a job changes. */
-function changesOf(job: Job): number[] {
-  const { createdAt, plan, stoppedAt } = job;
-  const begins = createdAt + plan.startsAfter;
-  const stops = stoppedAt === undefined ? [] : [stoppedAt + 500];
-  return [createdAt, begins, begins + plan.runsFor, ...stops].filter((at) => Number.isFinite(at));
-}
-
-function stateAt(job: Job, time: number): Observation {
-  const { plan, createdAt, stoppedAt = Number.POSITIVE_INFINITY } = job;
-  const begins = createdAt + plan.startsAfter;
-  const stops = stoppedAt + 500;
-  if (time < createdAt) return { state: 'Absent' };
-  if (plan.kind === 'Stuck') {
-    return time < stops
-      ? { state: 'Waiting', reason: 'ImagePullBackOff', message: 'no such image' }
-      : { state: 'Absent' };
+  function takeToEnd(): void {
+    const before = status;
+    for (; status.finishedAt === undefined; turns += 1) {
+      demand(turns < MAX_TURNS, 'the run does not end');
+      const decision = turn(chaos[turns] ?? CALM);
+      if (decision) now = nextTime(decision);
+      else forget();
+    }
+    trace.rounds.push({ before, after: status });
   }
-  if (time < begins && time < stops) return { state: 'Starting' };
-  if (stops <= begins) return { state: 'Absent' };
-  return stateBegun(job, time, begins, stops);
-}
 
-function stateBegun({ plan }: Job, time: number, begins: number, stops: number): Observation {
-  const forEver = plan.kind === 'Hangs' || plan.kind === 'IgnoresStop';
-  const ends = forEver ? Number.POSITIVE_INFINITY : begins + plan.runsFor;
-  if (plan.kind === 'Lost') return ended('Failed', 'Evicted', begins, { notStarted: true });
-  if (time >= ends && ends <= stops) {
-    const outputs = plan.outputs ? { outputs: plan.outputs } : {};
-    return plan.kind === 'Fails'
-      ? ended('Failed', 'ExitCode', ends)
-      : ended('Succeeded', 'Completed', ends, outputs);
-  }
-  if (time >= stops && plan.kind !== 'IgnoresStop') return ended('Failed', 'DeadlineExceeded', stops);
-  return { state: 'Running' };
-}
-
-function ended(
-  outcome: Result['outcome'],
-  reason: string,
-  finishedAt: number,
-  more: Partial<Result> = {},
-): Observation {
-  return { state: 'Ended', result: { outcome, reason, finishedAt, ...more } };
-}
-
-function demand(condition: boolean, message: string): asserts condition {
-  if (!condition) throw new Error(message);
-}
-
-const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
-
-const isOver = (step: StepStatus | undefined) => step?.phase !== 'Pending' && step?.phase !== 'Running';
-
-const stepIn = (status: WorkflowRunStatus, name: string) => status.steps?.find((step) => step.name === name);
-
-const isFailure = (graph: Graph, step: StepStatus) =>
-  step.phase === 'Failed' && !nodeIn(graph, step.name).spec.continueOnError;
-
-function nodeIn(graph: Graph, name: string): Node {
-  const node = graph.nodes.find((node) => node.name === name);
-  if (!node) throw new Error(`no step ${name}`);
-  return node;
-}
-
-/** What must hold when a job is made: it was written before, its dependencies have ended, and it is alone. */
-function checkStart(graph: Graph, written: WorkflowRunStatus, effect: Effect, active: readonly Job[]): void {
-  const node = nodeIn(graph, effect.step);
-  const step = stepIn(written, effect.step);
-  demand(step?.phase === 'Running', 'started before it was written');
-  demand(step.attempt === effect.attempt && step.job?.name === effect.id, 'another attempt was written');
-  const main = graph.nodes.filter((other) => node.finally && !other.finally).map(({ name }) => name);
-  for (const name of [...node.waitsFor, ...main]) {
-    demand(isOver(stepIn(written, name)), `${effect.step} started before ${name} ended`);
-  }
-  demand(!active.some((job) => job.step === effect.step), `two attempts of ${effect.step} run at once`);
-}
-
-/** The same input gives the same decision, and its outcome needs no other until something is observed. */
-function checkDecision(decision: Decision, input: Parameters<typeof decide>[0]): void {
-  demand(same(decide(input), decision), 'the same input gives another decision');
-  const next = decision.status;
-  const jobOf = (status: WorkflowRunStatus, name: string) => stepIn(status, name)?.job?.name;
-  const kept = [...input.observed].filter(([name]) => jobOf(next, name) === jobOf(input.status, name));
-  const again = decide({ ...input, status: next, observed: new Map(kept) });
-  demand(again.status === next, 'a second decision changes something');
-}
-
-/** What must hold between one status and the next. */
-function checkWrite(graph: Graph, before: WorkflowRunStatus, after: WorkflowRunStatus): void {
-  for (const step of after.steps ?? []) {
-    const old = stepIn(before, step.name);
-    if (isOver(old)) demand(same(step, old), `${step.name} changed after its end`);
-    if (old?.phase !== 'Pending' || step.phase === 'Pending') continue;
-    checkLeavingPending(graph, before, after, step);
-  }
-}
-
-/** A failure known when a step starts keeps it from starting; one of an expression may come up beside it. */
-function checkLeavingPending(
-  graph: Graph,
-  before: WorkflowRunStatus,
-  after: WorkflowRunStatus,
-  step: StepStatus,
-): void {
-  const node = nodeIn(graph, step.name);
-  if (node.finally) return;
-  const failures = (after.steps ?? []).filter(
-    (other) => !nodeIn(graph, other.name).finally && isFailure(graph, other),
-  );
-  if (step.phase === 'Running' && node.runIf === 'Success') {
-    const known = failures.filter(
-      (other) => other.reason !== 'ExpressionError' || isOver(stepIn(before, other.name)),
-    );
-    demand(known.length === 0, `${step.name} started in a failing run`);
-  }
-  if (step.reason === 'RunFailing') demand(failures.length > 0, `${step.name} skipped without a failure`);
+  takeToEnd();
+  if (retry === undefined) return { ...trace, status };
+  now += REST_MS;
+  const next = retryRun(graph, status, retry, now);
+  if (!next.ok) return { ...trace, status, refusal: next.message };
+  status = { ...next.status, phase: 'Running' };
+  trace.writes.push(status);
+  takeToEnd();
+  return { ...trace, status };
 }
