@@ -62,7 +62,17 @@ suite('the examples, started as their comments say', { concurrency: 3 }, () => {
         ...(file.includes('-run.') ? ['--dry-run=server'] : []),
       ]);
     }
-    await all.kubectl(['wait', 'workflows', '--all', '--for=condition=Ready', '--timeout=20s']);
+    await all.kubectl(['wait', 'workflows', '--all', '--for=condition=Ready', '--timeout=40s']);
+  });
+
+  test('hello: five steps in three languages', async () => {
+    await applyExample(kit, 'hello');
+    const run = await finished(
+      await createExample(kit, 'hello-run', { train: 'Orient Express', carriages: 11 }),
+    );
+    assert.equal(run.status?.phase, 'Succeeded', JSON.stringify(run.status));
+    assert.equal(run.status?.progress, '6/6');
+    assert.equal(stepOf(run, 'points').summary, 'route 1-14 is set');
   });
 
   test('promotion: a version goes as far as the checks let it', async (t) => {
