@@ -45,11 +45,28 @@ export function checkStart(
     demand(isOver(rowIn(written, other)), `${name} started before ${other} ended`);
   }
   demand(!active.some((one) => one.row === name), `two attempts of ${name} run at once`);
+  demand(!isEnding(written, node), `${name} started in a run that is being ended`);
+}
+
+/** Whether a run is ended before its time, and a step with it. */
+function isEnding({ cancellation, timedOutAt }: WorkflowRunStatus, node: Node): boolean {
+  if (node.finally) return cancellation?.terminatedAt !== undefined;
+  return cancellation !== undefined || timedOutAt !== undefined;
+}
+
+/** What runs in a run that is ended before its time is stopped, and nothing waits for its next attempt. */
+function checkStops(graph: Graph, { status, effects }: Decision): void {
+  const stopped = new Set(effects.filter(({ type }) => type === 'Stop').map(({ step }) => step));
+  for (const { name, phase, attempt } of status.steps ?? []) {
+    if (phase !== 'Running' || attempt === undefined || !isEnding(status, nodeOf(graph, name))) continue;
+    demand(stopped.has(name), `${name} goes on in a run that is being ended`);
+  }
 }
 
 /** The same input gives the same decision, and its outcome needs no other until something is observed. */
 export function checkDecision(decision: Decision, input: DecideInput): void {
   demand(same(decide(input), decision), 'the same input gives another decision');
+  checkStops(input.graph, decision);
   const next = decision.status;
   const attemptOf = (status: WorkflowRunStatus, name: string) => rowIn(status, name)?.attempt;
   const kept = [...input.observed].filter(
