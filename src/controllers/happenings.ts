@@ -8,14 +8,20 @@ import type { RunView } from './views.ts';
  * itself, and would cost a write for each step.
  */
 export function happenings(run: RunView, before: WorkflowRunStatus, after: WorkflowRunStatus): Happening[] {
-  const known = new Map(before.steps?.map((step) => [step.name, step]));
-  const troubled = (after.steps ?? []).filter((step) => isTrouble(step, known.get(step.name)));
-  const notes = troubled.map((step) => ({ reason: step.reason ?? step.phase, note: noteOf(step) }));
-  if (after.finishedAt && after.phase !== 'Succeeded') {
-    notes.push({ reason: after.reason ?? after.phase ?? 'Failed', note: after.message ?? 'The run failed.' });
-  }
-  return notes.map((note) => warning(run, note.reason, note.note));
+  const known = new Map(rowsOf(before).map((row) => [row.name, row]));
+  const troubled = rowsOf(after).filter((row) => isTrouble(row, known.get(row.name), after));
+  const notes = troubled.map((row) => warning(run, row.reason ?? row.phase, noteOf(row)));
+  const { finishedAt, phase = 'Failed', reason = phase, message = 'The run failed.' } = after;
+  if (finishedAt === undefined || finishedAt === before.finishedAt || phase === 'Succeeded') return notes;
+  // Somebody wanted a run to be cancelled.
+  const type = phase === 'Cancelled' ? 'Normal' : 'Warning';
+  return [...notes, { regarding: regardingRun(run), type, reason, note: message }];
 }
+
+const rowsOf = ({ steps = [], notifications = [] }: WorkflowRunStatus): StepStatus[] => [
+  ...steps,
+  ...notifications,
+];
 
 /** A run can not be worked on for now; it is tried again. */
 export function reconcileFailure(run: RunView, error: unknown): Happening {
@@ -32,9 +38,16 @@ export function regardingRun({ namespace, name, uid }: RunView): Happening['rega
   return { apiVersion: API_VERSION, kind: 'WorkflowRun', namespace, name, uid };
 }
 
-function isTrouble(step: StepStatus, before: StepStatus | undefined): boolean {
-  if (step.reason === undefined || step.reason === before?.reason) return false;
-  return step.phase === 'Running' || step.phase === 'Failed';
+/** Reasons of running steps that are as they should be. */
+const EXPECTED = new Set(['Queued']);
+
+function isTrouble(
+  { phase, reason }: StepStatus,
+  before: StepStatus | undefined,
+  { cancellation }: WorkflowRunStatus,
+): boolean {
+  if (reason === undefined || reason === before?.reason || EXPECTED.has(reason)) return false;
+  return phase === 'Failed' || (phase === 'Running' && !(cancellation && reason === 'Stopping'));
 }
 
 function noteOf({ name, phase, message, reason, attempt }: StepStatus): string {

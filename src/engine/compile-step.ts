@@ -111,7 +111,8 @@ function compileForEach(
       : compiler.expression('forEach.key', keySource, withVariables(scope, INSTANCE_VARIABLES));
   const template = (items ?? []).findIndex((item) => typeof item === 'string' && item.includes('${{'));
   if (template >= 0) {
-    const hint = 'is taken as it stands, without ${{ }}: use forEach.expression for a list that is worked out';
+    const hint =
+      'is taken as it stands, without ${{ }}: use forEach.expression for a list that is worked out';
     compiler.report(`forEach.items[${template}]`, [hint]);
   }
   return {

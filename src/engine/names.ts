@@ -14,7 +14,12 @@ const HASH_LENGTH = 8;
  *
  * @param round how often the run was continued after its end: what is done over is never taken for what was done
  */
-export function jobName(run: { name: string; uid: string }, step: string, attempt: number, round = 0): string {
+export function jobName(
+  run: { name: string; uid: string },
+  step: string,
+  attempt: number,
+  round = 0,
+): string {
   const seed = round === 0 ? `${run.uid}/${step}` : `${run.uid}/${step}/${round}`;
   const hash = hash64(seed).toString(36).slice(-HASH_LENGTH).padStart(HASH_LENGTH, '0');
   const suffix = `-${hash}-${attempt}`;

@@ -51,7 +51,9 @@ test('retry.causes: what never began is tried five times without counting, and t
     ['Infrastructure', 'Running'],
     ['Error', 'Failed'],
   ] as const) {
-    const run = takeOn({ steps: [step('a', { retry: { limit: 1, causes: [on], backoff: { initial: '0s' } } })] });
+    const run = takeOn({
+      steps: [step('a', { retry: { limit: 1, causes: [on], backoff: { initial: '0s' } } })],
+    });
     run.at(0);
     for (let attempt = 1; attempt <= 5; attempt += 1) {
       run.at(attempt * SECOND, { a: evicted });

@@ -30,11 +30,7 @@ export interface Interruption {
 }
 
 /** The phase that a run ends in if nothing else happens. */
-export function outcomeOf(
-  graph: Graph,
-  steps: Steps,
-  { cancellation, timedOutAt }: Interruption,
-): RunPhase {
+export function outcomeOf(graph: Graph, steps: Steps, { cancellation, timedOutAt }: Interruption): RunPhase {
   if (cancellation) return 'Cancelled';
   if (timedOutAt !== undefined) return 'TimedOut';
   return graph.nodes.some((node) => hasFailed(node, steps.get(node.name))) ? 'Failed' : 'Succeeded';
