@@ -124,7 +124,13 @@ function admissionOf(statuses: readonly WorkflowRunStatus[], limits = {}) {
 
   function admit(run: RunView, policy: ConcurrencyPolicy, write: (entry: Entry) => Promise<void>) {
     const place = { key: 'key/k', policy, since: '2030-01-01T01:00:00Z' };
-    return admission.admit(run, { status: { phase: 'Running' }, place, declared: true }, write);
+    const applicant = {
+      status: { phase: 'Running' },
+      place,
+      declared: true,
+      keyOf: () => place.key,
+    } as const;
+    return admission.admit(run, applicant, write);
   }
 
   const runs = statuses.map((status, index) => put(index, status));

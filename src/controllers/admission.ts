@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import type { ConcurrencyPolicy } from '../api/concurrency.ts';
 import type { WorkflowRunStatus } from '../api/workflow-run.ts';
 import {
   blockersOf,
@@ -38,6 +39,11 @@ export type Entry =
   | { type: 'Start' | 'Wait'; status: WorkflowRunStatus }
   | { type: 'Refuse'; status: WorkflowRunStatus; message: string };
 
+/** A run that wants to start, and how to tell whose key is the same before it is accepted. */
+export interface Applicant extends Candidate {
+  keyOf(other: RunView): string | undefined;
+}
+
 /** Lets runs start one after the other, as the concurrency of their workflows and the limits have it. */
 export interface Admission {
   /** Whether a run of these terms starts without being asked about. */
@@ -46,7 +52,7 @@ export interface Admission {
    * Judges whether a run may start. What comes of it counts for all others from now on, although `write` has yet to
    * make it known.
    */
-  admit<T>(run: RunView, candidate: Candidate, write: (entry: Entry) => Promise<T>): Promise<T>;
+  admit<T>(run: RunView, candidate: Applicant, write: (entry: Entry) => Promise<T>): Promise<T>;
   /** Name of the newer run that takes the place of this one. */
   replacerOf(run: RunView): string | undefined;
 }
@@ -65,6 +71,9 @@ export interface AdmissionOptions {
  */
 const ARRIVAL_MS = 5000;
 
+/** Policies under which runs wait for those before them. */
+const WAITING = new Set<ConcurrencyPolicy>(['Queue', 'Replace']);
+
 export function createAdmission({ cluster, limits, queue, now }: AdmissionOptions): Admission {
   const { store } = cluster.runs;
   const claims = createClaims(store);
@@ -77,10 +86,17 @@ export function createAdmission({ cluster, limits, queue, now }: AdmissionOption
     return deletedAt === undefined && now() - Math.max(createdAt, begunAt) < ARRIVAL_MS;
   }
 
-  function rivalsOf(run: RunView, key: string): Contender[] {
-    const arrivals = find('line', arrivalsOf(run)).filter(isArriving);
-    const others = [...find('line', lineOf(run, key)), ...arrivals];
-    return others.filter(({ uid }) => uid !== run.uid).map(contenderOf);
+  const rivalsOf = (run: RunView, key: string): Contender[] =>
+    find('line', lineOf(run, key))
+      .filter(({ uid }) => uid !== run.uid)
+      .map(contenderOf);
+
+  /** Runs that will have the same key once they are accepted, as far as can be told. */
+  function arrivalsFor(run: RunView, { place, keyOf: keyOfRun }: Applicant): Contender[] {
+    const others = find('line', arrivalsOf(run)).filter(
+      (other) => other.uid !== run.uid && isArriving(other),
+    );
+    return others.filter((other) => keyOfRun(other) === place.key).map(contenderOf);
   }
 
   function limitsOf(run: RunView, me: Contender, limit: number | undefined): Limit[] {
@@ -108,9 +124,10 @@ export function createAdmission({ cluster, limits, queue, now }: AdmissionOption
     return others.map(contenderOf).filter((other) => !other.leaving && compareTurns(other, me) < 0).length;
   }
 
-  function verdictOn(run: RunView, candidate: Candidate): Verdict {
+  function verdictOn(run: RunView, candidate: Applicant): Verdict {
     const me = meOf(run, candidate);
-    const rivals = rivalsOf(run, candidate.place.key);
+    const arrivals = WAITING.has(me.policy) ? arrivalsFor(run, candidate) : [];
+    const rivals = [...rivalsOf(run, candidate.place.key), ...arrivals];
     const replacer = replacerOf(me, rivals);
     if (replacer) return replaced(replacer.name);
     const verdict = judge(me, rivals, limitsOf(run, me, candidate.limit));
@@ -142,7 +159,7 @@ export function createAdmission({ cluster, limits, queue, now }: AdmissionOption
     return names(store.byIndex('owner', other.uid).filter(({ status }) => stageOf(status) !== 'Ended'));
   }
 
-  function entryOf(run: RunView, candidate: Candidate): Entry {
+  function entryOf(run: RunView, candidate: Applicant): Entry {
     const { status, place, declared } = candidate;
     const verdict = verdictOn(run, candidate);
     switch (verdict.type) {

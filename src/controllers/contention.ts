@@ -59,8 +59,19 @@ export function scopeOf(kind: Kind, { namespace, name, spec }: RunView): string 
 /** Whether a scope is that of a limit. */
 export const isLimit = (scope: string): boolean => !scope.startsWith('Run ');
 
+/** Views never change, and in a long line each is looked at by all that come behind it. */
+const contenders = new WeakMap<RunView, Contender>();
+
 /** A run as its rivals see it. */
 export function contenderOf(run: RunView): Contender {
+  const known = contenders.get(run);
+  if (known) return known;
+  const contender = toContender(run);
+  contenders.set(run, contender);
+  return contender;
+}
+
+function toContender(run: RunView): Contender {
   const { name, status, owner, deletedAt } = run;
   const activeSince = status.resumedAt ?? status.startedAt;
   const stage = stageOf(status);

@@ -89,7 +89,7 @@ export function acceptance(request: Request, status: WorkflowRunStatus): Answer 
 function cancelNote({ cancellation, finishedAt }: WorkflowRunStatus): string {
   if (cancellation?.terminatedAt) return 'The run was ended at once, without what was left of finally.';
   if (finishedAt !== undefined) return 'The run was cancelled.';
-  return 'The run is being cancelled: its steps are stopped, then finally runs. Ask again to end it at once.';
+  return 'The run is being cancelled: steps that run are stopped, and finally runs to its end. Ask again to end it at once.';
 }
 
 function retryNote({ round = 1, phase, message }: WorkflowRunStatus): string {

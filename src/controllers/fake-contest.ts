@@ -133,7 +133,8 @@ export async function compete(options: ContestOptions): Promise<Contest> {
     const { key: name, policy } = options.runs[Number(run.name.slice(1))] ?? { key: '', policy: 'Queue' };
     const place = { key: name, policy, since: run.status.queue?.since ?? timeOf(now) };
     const status: WorkflowRunStatus = { phase: 'Running', startedAt: timeOf(now) };
-    const candidate = { status, place, declared: true, limit: options.limit };
+    const keyOf = (other: RunView) => options.runs[Number(other.name.slice(1))]?.key;
+    const candidate = { status, place, declared: true, limit: options.limit, keyOf };
     await admission.admit(run, candidate, async (entry) => {
       if (entry.status !== run.status) await write(run, entry.status);
       if (entry.type === 'Start') comeAgain(key);

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { RunPhase, WorkflowRunStatus } from '../api/workflow-run.ts';
 import { acceptRun } from '../engine/accept.ts';
-import { defaultKey, keyFor, leaveLine, stageOf, startedRun } from '../engine/concurrency.ts';
+import { leaveLine, stageOf, startedRun } from '../engine/concurrency.ts';
 import { cancelRun, retryRun } from '../engine/control.ts';
 import { mendStatus } from '../engine/mend.ts';
 import { resolveParams } from '../engine/params.ts';
@@ -18,11 +18,12 @@ import { type Order, orderOf, type Request, requestOf, textOf } from './control.
 import { reconcileFailure } from './happenings.ts';
 import type { LiveMessages } from './live-messages.ts';
 import { describe } from './problems.ts';
-import { contextOf, createProgress } from './progress.ts';
+import { createProgress } from './progress.ts';
 import { createReply, type Outcome } from './reply.ts';
 import type { Revision, Revisions } from './revisions.ts';
 import { createRunDeletion } from './run-deletion.ts';
 import { waitingParent } from './run-attempts.ts';
+import { expectedKey, keyOfRun } from './run-keys.ts';
 import {
   isSettled,
   type PodView,
@@ -156,31 +157,27 @@ export function createRunController(options: RunControllerOptions) {
     if (admission.isFree(run, concurrency)) {
       return { run: await progress.take(run, revision, startedRun(status, undefined, now())) };
     }
-    const key = keyOfRun(run, revision, status);
+    const key = keyOfRun({ ...run, status }, revision);
     if ('error' in key) return { run: await progress.refuse(run, 'InvalidConcurrencyKey', key.error) };
     const place = {
       ...key,
       policy: concurrency?.policy ?? 'Allow',
       since: status.queue?.since ?? timeOf(now()),
     };
-    const candidate = { status, place, declared: concurrency !== undefined, limit: concurrency?.limit };
-    return admission.admit(run, candidate, async (entry) => {
+    const applicant = {
+      status,
+      place,
+      declared: concurrency !== undefined,
+      limit: concurrency?.limit,
+      keyOf: (other: RunView) => expectedKey(other, revision),
+    };
+    return admission.admit(run, applicant, async (entry) => {
       if (entry.type !== 'Refuse') return { run: await progress.take(run, revision, entry.status) };
       const { message } = entry;
       // One that has ended before stays as it is.
       if (stageOf(run.status) === 'Ended') return { run, refused: message };
       return { run: await progress.end(run, entry.status), refused: message };
     });
-  }
-
-  function keyOfRun(
-    run: RunView,
-    { graph, spec }: Revision,
-    { queue: known }: WorkflowRunStatus,
-  ): { key: string } | { error: string } {
-    if (known) return { key: known.key };
-    if (!graph.concurrency) return { key: defaultKey(run.spec.workflowRef.name) };
-    return keyFor(graph, contextOf(run, spec.params));
   }
 
   async function advance(run: RunView, revision: Revision): Promise<RunView> {
