@@ -1,7 +1,7 @@
-import assert from 'node:assert/strict';
 import { parseDuration } from '../api/common.ts';
 import { type StepStatus, type WorkflowRunStatus, workflowRunStatus } from '../api/workflow-run.ts';
 import { type Drawn, type DrawnWorkflow, type Placed, placesOf } from './drawn-workflow.ts';
+import { demand, equal } from './model-checks.ts';
 import type { Plan } from './model-cluster.ts';
 import type { Round, Trace } from './model-shell.ts';
 
@@ -23,7 +23,7 @@ interface World {
 export function planOf({ plans, list }: Drawn, row: string, attempt: number): Plan {
   const shift = row.includes('[') ? row.charCodeAt(row.length - 2) - 'a'.charCodeAt(0) : 0;
   const plan = plans[(shift + attempt - 1) % plans.length];
-  assert.ok(plan);
+  demand(plan !== undefined, `${row} has no plan`);
   return plan.kind === 'Succeeds' && list !== undefined ? { ...plan, outputs: { list } } : plan;
 }
 
@@ -50,7 +50,7 @@ function worldOf(places: Map<string, Placed>, { before, after }: Round): World {
 
 function rowOf({ rows }: Pick<World, 'rows'>, name: string): StepStatus {
   const row = rows.get(name);
-  assert.ok(row, `${name} has no row`);
+  demand(row !== undefined, `${name} has no row`);
   return row;
 }
 
@@ -59,9 +59,9 @@ function checkRound(workflow: DrawnWorkflow, world: World): void {
   for (const place of places.values()) checkPlace(place, world);
   const failed = [...places.values()].some((place) => hasFailed(place, world));
   const phase = cancelled ? 'Cancelled' : timedOut ? 'TimedOut' : failed ? 'Failed' : 'Succeeded';
-  assert.equal(status.phase, phase);
-  assert.equal(status.progress, `${places.size}/${places.size}`);
-  assert.equal(status.conditions?.[0]?.status, phase === 'Succeeded' ? 'True' : 'False');
+  equal(status.phase, phase, 'the phase');
+  equal(status.progress, `${places.size}/${places.size}`, 'the progress');
+  equal(status.conditions?.[0]?.status, phase === 'Succeeded' ? 'True' : 'False', 'the condition');
   checkTimeout(workflow, world);
 }
 
@@ -72,11 +72,11 @@ function checkPlace(place: Placed, world: World): void {
   const row = rowOf(world, place.name);
   const before = world.before.get(place.name);
   // Nothing becomes of what a new round keeps.
-  if (before && before.phase !== 'Pending') return assert.deepEqual(row, before);
+  if (before && before.phase !== 'Pending') return equal(row, before, row.name);
   if (row.phase === 'Skipped' && isCutShort(row, place, world)) return;
   const reason = place.finally ? undefined : whyNot(place, row, world);
   if (reason === undefined) return checkEntered(place, row, world);
-  assert.deepEqual([row.phase, row.reason], ['Skipped', reason], place.name);
+  equal([row.phase, row.reason], ['Skipped', reason], place.name);
 }
 
 /** Whether the end of the run before its time is what ended a row. */
@@ -121,7 +121,7 @@ function ancestorsOf(place: Placed, world: Pick<World, 'places'>): Placed[] {
 function checkEntered(place: Placed, row: StepStatus, world: World): void {
   const { drawn } = place;
   if (drawn.when === 'False' || (drawn.when === 'FirstSucceeded' && !firstSucceeded(place, world))) {
-    return assert.deepEqual([row.phase, row.reason], ['Skipped', 'WhenFalse'], place.name);
+    return equal([row.phase, row.reason], ['Skipped', 'WhenFalse'], place.name);
   }
   if (drawn.when === 'Error') return checkError(row);
   if (drawn.fork) return checkDecided(place, row, drawn.fork.decides, world);
@@ -135,8 +135,8 @@ function firstSucceeded(place: Placed, world: World): boolean {
 }
 
 function checkError(row: StepStatus): void {
-  assert.deepEqual([row.phase, row.reason], ['Failed', 'ExpressionError'], row.name);
-  assert.match(row.message ?? '', /params\.absent is not there/);
+  equal([row.phase, row.reason], ['Failed', 'ExpressionError'], row.name);
+  demand(/params\.absent is not there/.test(row.message ?? ''), `${row.name}: ${row.message}`);
 }
 
 function checkDecided(
@@ -145,10 +145,10 @@ function checkDecided(
   decides: NonNullable<Drawn['fork']>['decides'],
   world: World,
 ): void {
-  assert.equal(row.attempt, undefined);
+  equal(row.attempt, undefined, place.name);
   if (decides === 'Error') return checkError(row);
   const result = decides === 'FirstSucceeded' ? firstSucceeded(place, world) : decides === 'True';
-  assert.deepEqual([row.phase, row.outputs], ['Succeeded', { result }], place.name);
+  equal([row.phase, row.outputs], ['Succeeded', { result }], place.name);
 }
 
 /** Judges the attempts of a step or an instance. */
@@ -161,9 +161,9 @@ function checkAttempts(place: Placed, row: StepStatus, world: World): void {
   // What ends by itself while the run is being ended is not tried again.
   const isEnding = place.finally ? world.terminated : world.cancelled || world.timedOut;
   const isLast = row.phase === 'Failed' && isEnding;
-  if (isLast) return assert.ok((row.attempt ?? 0) <= expected.attempt, row.name);
-  assert.deepEqual({ phase: row.phase, attempt: row.attempt }, expected, row.name);
-  assert.equal(row.attempts?.length ?? 0, expected.attempt - 1);
+  if (isLast) return demand((row.attempt ?? 0) <= expected.attempt, `${row.name} was tried again`);
+  equal({ phase: row.phase, attempt: row.attempt }, expected, row.name);
+  equal(row.attempts?.length ?? 0, expected.attempt - 1, row.name);
 }
 
 /** How a row ends that is let in, as its plans have it. */
@@ -190,19 +190,20 @@ function checkInstances(
   world: World,
 ): void {
   const items = forEach.from === 'Own' ? forEach.items : listOf(place, world);
-  if (items === undefined) return assert.deepEqual([row.phase, row.reason], ['Failed', 'ExpressionError']);
-  if (items.length === 0) return assert.deepEqual([row.phase, row.reason], ['Skipped', 'NoItems']);
+  if (items === undefined) return equal([row.phase, row.reason], ['Failed', 'ExpressionError'], row.name);
+  if (items.length === 0) return equal([row.phase, row.reason], ['Skipped', 'NoItems'], row.name);
   const names = items.map((item) => `${place.name}[${forEach.keyed ? 'k-' : ''}${item}]`);
   const parts = [...world.rows.values()].filter(({ name }) => name.startsWith(`${place.name}[`));
-  assert.deepEqual(
+  equal(
     parts.map(({ name }) => name),
     names,
+    'the instances',
   );
   for (const part of parts) checkInstance(place, part, parts, world);
   const phases = new Set(parts.map(({ phase }) => phase));
-  if (phases.has('Failed')) assert.deepEqual([row.phase, row.reason], ['Failed', 'InstancesFailed']);
-  else if (phases.size === 1 && phases.has('Succeeded')) assert.equal(row.phase, 'Succeeded');
-  else assert.ok(isCutShort(row, place, world), row.name);
+  if (phases.has('Failed')) equal([row.phase, row.reason], ['Failed', 'InstancesFailed'], row.name);
+  else if (phases.size === 1 && phases.has('Succeeded')) equal(row.phase, 'Succeeded', row.name);
+  else demand(isCutShort(row, place, world), `${row.name} ended otherwise than its instances`);
 }
 
 /** The list that the first step that a step waits for gave; undefined where it gave none. */
@@ -215,9 +216,10 @@ function listOf(place: Placed, world: World): string[] | undefined {
 
 function checkInstance(place: Placed, row: StepStatus, all: StepStatus[], world: World): void {
   const before = world.before.get(row.name);
-  if (before?.phase === 'Succeeded') return assert.deepEqual(row, before);
+  if (before?.phase === 'Succeeded') return equal(row, before, row.name);
   if (row.reason !== 'InstanceFailed') return checkAttempts(place, row, world);
-  assert.ok(place.drawn.forEach?.failFast && all.some(({ phase }) => phase === 'Failed'), row.name);
+  const isFast = place.drawn.forEach?.failFast === true;
+  demand(isFast && all.some(({ phase }) => phase === 'Failed'), `${row.name} was skipped`);
 }
 
 /** A run times out when, and only when, a main step has not ended by then. */
@@ -230,9 +232,9 @@ function checkTimeout(
   const ends = main.map(({ finishedAt = '' }) => Date.parse(finishedAt));
   const latest = Math.max(...ends) - Date.parse(status.resumedAt ?? status.startedAt ?? '');
   // Ends are known to the second, and shown at its end.
-  if (latest > ms + 1000) assert.ok(timedOut || cancelled);
+  if (latest > ms + 1000) demand(timedOut || cancelled, 'the run did not time out');
   // What is seen lies up to 4 s behind, and stopping takes until after the timeout.
-  if (latest < ms - 5000) assert.ok(!timedOut);
+  if (latest < ms - 5000) demand(!timedOut, 'the run timed out too early');
 }
 
 /** What an attempt was told: a step of `finally` the phase that the run has, an instance its item and its place. */
@@ -244,7 +246,7 @@ function checkSeen(places: Map<string, Placed>, { row, spec, written }: Trace['s
   const index = parts.findIndex((other) => other.name === row);
   const item = place?.drawn.forEach ? `${row.at(-2)} ${index}` : 'none';
   const phase = place?.finally ? phaseSoFar(places, written) : 'none';
-  assert.equal(String(text).replace('https://example.com/', ''), `${phase}/${item}`);
+  equal(String(text).replace('https://example.com/', ''), `${phase}/${item}`, row);
 }
 
 function phaseSoFar(
@@ -263,7 +265,7 @@ export function checkContinued(workflow: DrawnWorkflow, { rounds, refusal }: Tra
   const [first, second] = rounds;
   const ended = byName(first?.after.steps);
   const open = places.filter(({ name, drawn }) => name === named || isOpen(ended.get(name), drawn));
-  if (!second) return assert.deepEqual([open, refusal], [[], 'No step of the run failed.']);
+  if (!second) return equal([open, refusal], [[], 'No step of the run failed.'], 'the refusal');
   const world = { places: new Map(places.map((place) => [place.name, place])) };
   const isBehind = (place: Placed) => ancestorsOf(place, world).some((other) => open.includes(other));
   for (const place of places) {
@@ -274,8 +276,8 @@ export function checkContinued(workflow: DrawnWorkflow, { rounds, refusal }: Tra
       const isPart = row.name.startsWith(`${place.name}[`);
       if (row.name !== place.name && !isPart) continue;
       const isKept = !isAgain || (isPart && inPart && old?.phase === 'Succeeded');
-      if (isKept) assert.deepEqual(row, old);
-      else assert.equal(row.phase, 'Pending', row.name);
+      if (isKept) equal(row, old, row.name);
+      else equal(row.phase, 'Pending', row.name);
     }
   }
 }

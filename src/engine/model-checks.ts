@@ -10,6 +10,10 @@ export function demand(condition: boolean, message: string): asserts condition {
   if (!condition) throw new Error(message);
 }
 
+export function equal(actual: unknown, expected: unknown, what: string): void {
+  demand(same(actual, expected), `${what}: ${JSON.stringify(actual)}, and not ${JSON.stringify(expected)}`);
+}
+
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 
 export const isOver = (step: StepStatus | undefined): boolean =>
