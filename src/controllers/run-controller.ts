@@ -184,7 +184,10 @@ export function createRunController(options: RunControllerOptions) {
     const status = mendStatus(revision.graph, run.status, now());
     const replacer = status.cancellation ? undefined : admission.replacerOf(run);
     const why = { reason: 'Replaced', message: `Replaced by run ${replacer}.` } as const;
-    return progress.take(run, revision, replacer === undefined ? status : cancelRun(status, why, now()));
+    const next = replacer === undefined ? status : cancelRun(status, why, now());
+    const after = await progress.take(run, revision, next);
+    // The finalizer may have been taken away by hand, while there was no operator.
+    return stageOf(after.status) === 'Active' ? progress.keep(after) : after;
   }
 
   async function cancel(run: RunView, mark: Mark): Promise<RunView> {

@@ -1,114 +1,133 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { suite, test } from 'node:test';
+import * as fc from 'fast-check';
 import type { StepStatus, WorkflowRunStatus } from '../api/workflow-run.ts';
+import { decide } from './decide.ts';
+import { compile } from './graph.ts';
 import { mendStatus } from './mend.ts';
-import { callOf, each, failed, runOf, SECOND, step, succeeded, T0, takeOn, time } from './turns.ts';
+import { resolvers } from './model-shell.ts';
+import { step, succeeded, T0, takeOn, time } from './turns.ts';
 
-/** A run amid its work: a step that is done, one of each kind that runs, one that waits for its next attempt. */
-function amid() {
-  const beside = { dependsOn: ['done'] };
-  const run = takeOn({
-    steps: [
-      step('done'),
-      step('job', beside),
-      runOf('run', beside),
-      callOf('call', beside),
-      step('again', { ...beside, retry: { limit: 1 } }),
-      step('many', { ...beside, ...each(['a', 'b'], { maxParallel: 1 }) }),
-      step('last'),
-    ],
-  });
+const spec = {
+  steps: [step('a'), step('many', { forEach: { items: ['x', 'y'] } }), step('b')],
+  finally: [step('z')],
+};
+const compiled = compile(spec, resolvers);
+assert.ok(compiled.ok);
+const { graph } = compiled;
+const mend = (status: WorkflowRunStatus) => mendStatus(graph, status, T0 + 9);
+
+/** A run whose first step is under way. */
+function begun() {
+  const run = takeOn(spec);
   run.at(0);
-  run.at(SECOND, { done: succeeded() });
-  run.at(2 * SECOND, { again: failed() });
-  return run;
+  return run.status;
 }
 
-const mended = ({ graph }: ReturnType<typeof takeOn>, status: WorkflowRunStatus) =>
-  mendStatus(graph, status, T0 + 3 * SECOND);
-
-/** The status with one row changed; without it where the change gives none. */
-function withRow(
-  status: WorkflowRunStatus,
-  name: string,
-  change: (row: StepStatus) => StepStatus | undefined,
-): WorkflowRunStatus {
-  const steps = (status.steps ?? []).flatMap((row) => (row.name === name ? (change(row) ?? []) : row));
-  return { ...status, steps };
+/** One whose instances are under way. */
+function apart() {
+  const run = takeOn(spec);
+  run.at(0);
+  run.at(1, { a: succeeded() });
+  return run.status;
 }
 
-const rowOf = (status: WorkflowRunStatus, name: string) => status.steps?.find((row) => row.name === name);
-
-test('what the engine wrote is left as it is', () => {
-  const run = amid();
-  assert.equal(mended(run, run.status), run.status);
+const row = (status: WorkflowRunStatus, name: string) => status.steps?.find((one) => one.name === name);
+const with1 = (status: WorkflowRunStatus, name: string, change: (row: StepStatus) => StepStatus) => ({
+  ...status,
+  steps: (status.steps ?? []).map((one) => (one.name === name ? change(one) : one)),
 });
 
-test('the rows of the steps are those of the workflow, in its order', () => {
-  const run = amid();
-  const { steps = [] } = run.status;
-  const stranger: StepStatus = { name: 'stranger', type: 'script', phase: 'Running', attempt: 1 };
-  assert.deepEqual(mended(run, { ...run.status, steps: [stranger, ...steps] }).steps, steps);
-  const lost = withRow(run.status, 'last', () => undefined);
-  assert.deepEqual(mended(run, lost).steps, steps);
-  const { steps: anew = [] } = mended(run, { ...run.status, steps: [] });
-  assert.deepEqual(
-    anew.map(({ phase }) => phase),
-    Array(7).fill('Pending'),
+suite('the status of a run', () => {
+  test('stays the same object where nothing is wrong with it', () => {
+    for (const status of [begun(), apart()]) assert.equal(mend(status), status);
+  });
+
+  test('gets the rows back that are not there, in their order', () => {
+    const { steps: _steps, ...bare } = begun();
+    assert.deepEqual(
+      mend(bare).steps?.map(({ name, phase }) => `${name} ${phase}`),
+      ['a Pending', 'many Pending', 'b Pending', 'z Pending'],
+    );
+  });
+
+  test('loses rows that belong to no step', () => {
+    const status = apart();
+    const stranger: StepStatus = { name: 'stranger', type: 'script', phase: 'Running', attempt: 1 };
+    const twice = { ...status, steps: [stranger, ...(status.steps ?? []), { ...stranger, name: 'b[0]' }] };
+    assert.deepEqual(mend(twice).steps, status.steps);
+  });
+
+  test('that says Succeeded, and does not say when, goes on', () => {
+    const { startedAt: _startedAt, ...status } = begun();
+    const mended = mend({ ...status, phase: 'Succeeded' });
+    assert.equal(mended.phase, 'Running');
+    assert.equal(mended.startedAt, time(9));
+  });
+});
+
+suite('the row of a running step', () => {
+  test('that lost its Job is begun again under the same name', () => {
+    const status = begun();
+    const broken = with1(status, 'a', ({ job: _job, ...rest }) => rest);
+    const mended = mend(broken);
+    assert.equal(row(mended, 'a')?.phase, 'Pending');
+    const input = { graph, resolvers, observed: new Map(), now: T0 + 10 };
+    const run = {
+      name: 'r',
+      namespace: 'ns',
+      uid: 'uid',
+      workflow: 'w',
+      params: {},
+      trigger: { type: 'Manual' },
+    } as const;
+    const decision = decide({ ...input, run, status: mended });
+    assert.equal(row(decision.status, 'a')?.job?.name, row(status, 'a')?.job?.name);
+  });
+
+  test('that lost the number of its attempt, or its type, is begun again', () => {
+    const status = begun();
+    const nameless = with1(status, 'a', ({ attempt: _attempt, ...rest }) => rest);
+    assert.equal(row(mend(nameless), 'a')?.phase, 'Pending');
+    assert.equal(row(mend(with1(status, 'a', (one) => ({ ...one, type: 'http' }))), 'a')?.type, 'script');
+  });
+
+  test('at a later attempt begins that one again', () => {
+    const late = with1(begun(), 'a', ({ job: _job, ...rest }) => ({ ...rest, attempt: 3 }));
+    assert.deepEqual(row(mend(late), 'a'), { name: 'a', type: 'script', phase: 'Pending', attempt: 2 });
+  });
+
+  test('that waits for its next attempt has no Job, and is left alone', () => {
+    const status = with1(begun(), 'a', ({ job: _job, ...rest }) => ({ ...rest, retryAt: time(100) }));
+    assert.equal(mend(status), status);
+  });
+
+  test('whose instances are gone is taken apart anew', () => {
+    const status = apart();
+    const broken = { ...status, steps: (status.steps ?? []).filter(({ name }) => !name.includes('[')) };
+    assert.equal(row(mend(broken), 'many')?.phase, 'Pending');
+  });
+});
+
+test('whatever is taken away from a status, what is mended is whole, and mending again changes nothing', () => {
+  const fields: (keyof StepStatus)[] = ['attempt', 'job', 'startedAt', 'attemptStartedAt', 'reason'];
+  const damage = fc.record({
+    apart: fc.boolean(),
+    rows: fc.array(fc.nat(6)),
+    fields: fc.array(fc.tuple(fc.nat(6), fc.constantFrom(...fields))),
+  });
+  fc.assert(
+    fc.property(damage, ({ apart: isApart, rows, fields: lost }) => {
+      const status = isApart ? apart() : begun();
+      const steps = (status.steps ?? []).map((one, index) => {
+        const gone = new Set<string>(lost.filter(([at]) => at === index).map(([, field]) => field));
+        return Object.fromEntries(Object.entries(one).filter(([field]) => !gone.has(field))) as StepStatus;
+      });
+      const broken = { ...status, steps: steps.filter((_, index) => !rows.includes(index)) };
+      const mended = mend(broken);
+      assert.equal(mend(mended), mended);
+      const known = (mended.steps ?? []).map(({ name }) => name).filter((name) => !name.includes('['));
+      assert.deepEqual(known, ['a', 'many', 'b', 'z']);
+    }),
   );
-});
-
-test('a running step that lost what tells of its attempt begins again under the same name', () => {
-  const cases: [name: string, change: (row: StepStatus) => StepStatus][] = [
-    ['job', ({ job: _job, ...row }) => row],
-    ['job', ({ startedAt: _startedAt, ...row }) => row],
-    ['job', ({ attempt: _attempt, ...row }) => row],
-    ['run', ({ run: _run, ...row }) => row],
-    ['call', ({ attempt: _attempt, ...row }) => row],
-    ['many[a]', ({ job: _job, ...row }) => row],
-  ];
-  for (const [name, change] of cases) {
-    const run = amid();
-    const [id] = run.at(2 * SECOND, { [name]: { state: 'Absent' } }).effects.map((effect) => effect.id);
-    const broken = withRow(run.status, name, change);
-    const status = mended(run, broken);
-    assert.equal(rowOf(status, name)?.phase, 'Pending', name);
-    run.write(status);
-    run.at(3 * SECOND);
-    assert.equal(run.effects(), `Start ${name}-1`);
-    assert.deepEqual(run.ids(), [id]);
-  }
-});
-
-test('a row of another type is begun anew, and one that waits for its next attempt is whole', () => {
-  const run = amid();
-  const other = mended(
-    run,
-    withRow(run.status, 'job', (row) => ({ ...row, type: 'http' })),
-  );
-  assert.deepEqual(rowOf(other, 'job'), { name: 'job', type: 'script', phase: 'Pending' });
-  assert.equal(rowOf(run.status, 'again')?.job, undefined);
-  assert.equal(mended(run, run.status), run.status);
-});
-
-test('a step that lost its instances is taken apart anew', () => {
-  const run = amid();
-  const gone = withRow(
-    withRow(run.status, 'many[a]', () => undefined),
-    'many[b]',
-    () => undefined,
-  );
-  run.write(mended(run, gone));
-  assert.equal(rowOf(run.status, 'many')?.phase, 'Pending');
-  run.at(3 * SECOND);
-  assert.equal(run.effects(), 'Start many[a]-1');
-});
-
-test('the phase and the start of an active run are put back', () => {
-  const run = amid();
-  const { startedAt: _startedAt, ...rest } = run.status;
-  const status = mended(run, { ...rest, phase: 'Succeeded' });
-  assert.equal(status.phase, 'Running');
-  assert.equal(status.startedAt, time(3 * SECOND));
-  assert.equal(status.steps, run.status.steps);
 });
