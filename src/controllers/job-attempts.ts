@@ -10,7 +10,7 @@ import type { Program } from '../steps/step-type.ts';
 import type { Cluster } from './cluster.ts';
 import type { Executor } from './executor.ts';
 import { settled } from './settled.ts';
-import { createStarts, findStarted, Refusal, refuseForeign } from './starts.ts';
+import { createStarts, findStarted, makeOnce, Refusal, refuseForeign, type Sought } from './starts.ts';
 import { type JobView, type PodView, type RunView, STOP_DEADLINE_SECONDS } from './views.ts';
 
 /**
@@ -19,8 +19,16 @@ import { type JobView, type PodView, type RunView, STOP_DEADLINE_SECONDS } from 
  * @param now milliseconds since the epoch
  */
 export function createJobAttempts(cluster: Cluster, images: Images, now: () => number): Executor {
-  const { jobs, pods } = cluster;
+  const { jobs, pods, runs } = cluster;
   const starts = createStarts('InvalidPod', now);
+
+  // That it was there has to be written down although it is gone, or it would be made a second time.
+  jobs.store.subscribe((change) => {
+    if (change.type !== 'Deleted') return;
+    const { namespace, name, uid, run } = change.previous;
+    const known = runs.store.get(keyOf({ namespace, name: run.name }));
+    if (known?.uid === run.uid && known.status.finishedAt === undefined) starts.note(run.uid, name, uid);
+  });
 
   function podOfJob({ namespace }: RunView, name: string): PodView | undefined {
     const key = keyOf({ namespace, name });
@@ -35,18 +43,22 @@ export function createJobAttempts(cluster: Cluster, images: Images, now: () => n
     refuseForeign('Job', { name: effect.id, owners: object.metadata?.ownerReferences }, run.uid);
     refuseUnmanaged(object);
     jobs.store.upsert(object);
+    starts.note(run.uid, effect.id, object.metadata?.uid ?? '');
     return object;
   }
 
-  async function findJob(run: RunView, { id, step }: StartEffect): Promise<Job | undefined> {
-    if (starts.isFresh(run.uid, id)) return undefined;
+  async function findJob(run: RunView, effect: StartEffect): Promise<Job | undefined> {
+    return starts.isFresh(run.uid, effect.id) ? undefined : findStarted(jobs.client, soughtJob(run, effect));
+  }
+
+  function soughtJob(run: RunView, { id, step }: StartEffect): Sought {
     const row = run.status.steps?.find(({ name }) => name === step);
-    return findStarted(jobs.client, {
+    return {
       what: 'Job of the step',
       name: { namespace: run.namespace, name: id },
       seen: row?.job?.uid !== undefined,
       since: run.resourceVersion,
-    });
+    };
   }
 
   async function makeJob(run: RunView, effect: StartEffect, podDefaults: PodSettings): Promise<Job> {
@@ -61,22 +73,26 @@ export function createJobAttempts(cluster: Cluster, images: Images, now: () => n
         podDefaults,
       },
     );
-    return (await jobs.client.ensure(wanted)).object;
+    return makeOnce(jobs.client, wanted, soughtJob(run, effect));
   }
 
   async function ensurePod(run: RunView, job: Job): Promise<void> {
     const { name = '', uid = '' } = job.metadata ?? {};
-    const object = (await findPod(run, job)) ?? (await pods.client.ensure(podOf(job))).object;
+    const object =
+      (await findPod(run, job)) ?? (await makeOnce(pods.client, podOf(job), soughtPod(run, job)));
     refuseForeign('pod', { name, owners: object.metadata?.ownerReferences }, uid);
     starts.made(run.uid, name);
     pods.store.upsert(object);
   }
 
-  async function findPod(run: RunView, { metadata }: Job): Promise<Pod | undefined> {
+  async function findPod(run: RunView, job: Job): Promise<Pod | undefined> {
+    const isFresh = starts.isFresh(run.uid, job.metadata?.name ?? '');
+    return isFresh ? undefined : findStarted(pods.client, soughtPod(run, job));
+  }
+
+  function soughtPod({ namespace }: RunView, { metadata }: Job): Sought {
     const { name = '', resourceVersion: since = '' } = metadata ?? {};
-    if (starts.isFresh(run.uid, name)) return undefined;
-    const sought = { what: 'pod of the step', name: { namespace: run.namespace, name }, seen: false, since };
-    return findStarted(pods.client, sought);
+    return { what: 'pod of the step', name: { namespace, name }, seen: false, since };
   }
 
   async function stopPod(pod: PodView | undefined): Promise<void> {
@@ -121,7 +137,7 @@ export function createJobAttempts(cluster: Cluster, images: Images, now: () => n
 
     uidOf(run, id) {
       const job = jobs.store.get(keyOf({ namespace: run.namespace, name: id }));
-      return job?.run.uid === run.uid ? job.uid : undefined;
+      return job?.run.uid === run.uid ? job.uid : starts.uidOf(run.uid, id);
     },
   };
 }

@@ -49,17 +49,19 @@ export function createProgress(options: ProgressOptions): Progress {
   const { cluster, queue, attempts, events, live, now } = options;
   const { client, store } = cluster.runs;
 
-  async function perform(run: RunView, revision: Revision, effect: Effect): Promise<void> {
+  /** Gives whether there is something new to see at once. */
+  async function perform(run: RunView, revision: Revision, effect: Effect): Promise<boolean> {
     switch (effect.type) {
       case 'Start': {
         const lookAgainMs = await attempts.start(run, effect, revision);
         if (lookAgainMs !== undefined) queue.addAfter(keyOf(run), lookAgainMs);
-        return;
+        return lookAgainMs === 0;
       }
       case 'Stop':
-        return attempts.stop(run, effect);
+        await attempts.stop(run, effect);
+        return false;
       default:
-        effect satisfies never;
+        return effect satisfies never;
     }
   }
 
@@ -98,7 +100,14 @@ export function createProgress(options: ProgressOptions): Progress {
     const decision = decideOn(run, revision, status);
     if (isStuck(decision)) return refuse(run, 'StatusInvalid', STUCK);
     const { asked, decided } = splitEffects(run, decision.effects);
-    await settled(asked.map((effect) => perform(run, revision, effect)));
+    let isNews = false;
+    await settled(
+      asked.map(async (effect) => {
+        isNews = (await perform(run, revision, effect)) || isNews;
+      }),
+    );
+    // What came of it is not in the decision: to write that would be to forget it, should this process end.
+    if (isNews) return take(run, revision, status);
     let current = run;
     if (decision.status !== run.status) {
       attempts.begin(run, decided);

@@ -38,9 +38,15 @@ function child(status: WorkflowRunStatus = {}, { owner = 'run', version = 2 } = 
   };
 }
 
+/** What a watch tells that has told everything up to version 7. */
+const bookmark = `${JSON.stringify({ type: 'BOOKMARK', object: { metadata: { resourceVersion: '7' } } })}\n`;
+
 /** Takes what is created and patched, and knows of no run before that. */
 const empty: Answer = ({ method, url, body }, response) => {
-  if (method === 'GET' && url.searchParams.has('watch')) return void response.end();
+  if (method === 'GET' && url.searchParams.has('watch')) return void response.end(bookmark);
+  if (method === 'GET' && url.searchParams.has('fieldSelector')) {
+    return reply(response, 200, { metadata: { resourceVersion: '7' }, items: [] });
+  }
   if (method === 'GET') return reply(response, 404, status(404, 'NotFound'));
   const sent = JSON.parse(body) as WorkflowRun;
   if (method === 'PATCH') return reply(response, 200, child({}, { version: 3 }));
@@ -95,7 +101,13 @@ suite('the run of an attempt', () => {
   test('is made after a restart only if it never was', async (t) => {
     const { attempts, calls } = await attemptsOf(t);
     await attempts.start(run, start, revision);
-    assert.deepEqual(calls(), ['GET workflowruns/r-call-1', 'GET workflowruns', 'POST workflowruns']);
+    assert.deepEqual(calls(), [
+      'GET workflowruns/r-call-1',
+      // The list, and the history up to it.
+      'GET workflowruns',
+      'GET workflowruns',
+      'POST workflowruns',
+    ]);
   });
 
   test('is lost when it is gone and its UID is known', async (t) => {

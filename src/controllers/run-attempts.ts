@@ -9,7 +9,15 @@ import type { Cluster } from './cluster.ts';
 import type { Executor } from './executor.ts';
 import { RUN_FINALIZER } from './finalizers.ts';
 import { settled } from './settled.ts';
-import { createStarts, findStarted, Refusal, refuseForeign, unlessNotFound } from './starts.ts';
+import {
+  createStarts,
+  findStarted,
+  makeOnce,
+  Refusal,
+  refuseForeign,
+  type Sought,
+  unlessNotFound,
+} from './starts.ts';
 import { annotationOf, type RunView } from './views.ts';
 
 /** Most runs above a run. */
@@ -37,24 +45,28 @@ export function createRunAttempts(
     const child = (await findRun(run, effect)) ?? (await makeRun(run, effect));
     refuseForeign('WorkflowRun', { name: effect.id, owners: child.metadata.ownerReferences }, run.uid);
     starts.made(run.uid, effect.id);
+    starts.note(run.uid, effect.id, child.metadata.uid ?? '');
     take(child);
   }
 
-  async function findRun(run: RunView, { id, step }: StartEffect): Promise<WorkflowRun | undefined> {
-    if (starts.isFresh(run.uid, id)) return undefined;
+  async function findRun(run: RunView, effect: StartEffect): Promise<WorkflowRun | undefined> {
+    return starts.isFresh(run.uid, effect.id) ? undefined : findStarted(runs.client, soughtRun(run, effect));
+  }
+
+  function soughtRun(run: RunView, { id, step }: StartEffect): Sought {
     const row = run.status.steps?.find(({ name }) => name === step);
-    return findStarted(runs.client, {
+    return {
       what: 'run that the step started',
       name: { namespace: run.namespace, name: id },
       seen: row?.run?.uid !== undefined,
       since: run.resourceVersion,
-    });
+    };
   }
 
   async function makeRun(run: RunView, effect: StartEffect): Promise<WorkflowRun> {
     const wanted = childRun(run, effect);
     refuseCycle(run, wanted.spec.workflowRef.name);
-    return (await runs.client.ensure(wanted)).object;
+    return makeOnce(runs.client, wanted, soughtRun(run, effect));
   }
 
   /** What cannot be seen when a workflow is admitted, as the others that it leads to may be changed at any time. */
@@ -112,7 +124,7 @@ export function createRunAttempts(
     },
 
     forget: starts.forget,
-    uidOf: (run, id) => childOf(run, id)?.uid,
+    uidOf: (run, id) => childOf(run, id)?.uid ?? starts.uidOf(run.uid, id),
   };
 }
 

@@ -1,6 +1,13 @@
 import type { OwnerReference } from 'kubernetes-types/meta/v1.d.ts';
 import type { Observation } from '../engine/model.ts';
-import { ApiError, isForbidden, isInvalid, isNotFound } from '../kube/errors.ts';
+import {
+  ApiError,
+  ConnectionError,
+  isAlreadyExists,
+  isForbidden,
+  isInvalid,
+  isNotFound,
+} from '../kube/errors.ts';
 import type { KubeObject, ObjectName, ResourceClient } from '../kube/resource.ts';
 import { type Existence, existedSince } from './history.ts';
 
@@ -30,6 +37,8 @@ export class Refusal extends Error {
 interface Memory {
   /** Attempts whose objects only this process can have made, and has not yet. */
   fresh: Set<string>;
+  /** UIDs of objects that were there once, by the id of their attempt; they may be gone. */
+  uids: Map<string, string>;
   /** Why an attempt of which nothing is seen did not start, or that it ended. */
   verdicts: Map<string, { observation: Observation; retryAt: number }>;
 }
@@ -41,6 +50,10 @@ export interface Starts {
   isFresh(runUid: string, id: string): boolean;
   /** The object is there now. */
   made(runUid: string, id: string): void;
+  /** The object is there, or was until now. */
+  note(runUid: string, id: string, objectUid: string): void;
+  /** UID of the object, if it was ever seen. */
+  uidOf(runUid: string, id: string): string | undefined;
   /**
    * Makes the object, unless the last try was refused a moment ago.
    *
@@ -62,7 +75,7 @@ export function createStarts(invalid: string, now: () => number): Starts {
   function memoryOf(runUid: string): Memory {
     const known = memories.get(runUid);
     if (known) return known;
-    const memory: Memory = { fresh: new Set(), verdicts: new Map() };
+    const memory: Memory = { fresh: new Set(), uids: new Map(), verdicts: new Map() };
     memories.set(runUid, memory);
     return memory;
   }
@@ -71,6 +84,8 @@ export function createStarts(invalid: string, now: () => number): Starts {
     begin: (runUid, id) => void memoryOf(runUid).fresh.add(id),
     isFresh: (runUid, id) => memories.get(runUid)?.fresh.has(id) ?? false,
     made: (runUid, id) => void memories.get(runUid)?.fresh.delete(id),
+    note: (runUid, id, objectUid) => void memoryOf(runUid).uids.set(id, objectUid),
+    uidOf: (runUid, id) => memories.get(runUid)?.uids.get(id),
 
     async attempt(runUid, id, make) {
       const { verdicts } = memoryOf(runUid);
@@ -81,6 +96,7 @@ export function createStarts(invalid: string, now: () => number): Starts {
         // What held it up still shows in the status.
         return verdicts.delete(id) ? 0 : undefined;
       } catch (error) {
+        if (error instanceof UnsettledError) memoryOf(runUid).fresh.delete(id);
         const observation = verdictOf(error, invalid, now());
         verdicts.set(id, { observation, retryAt: now() + BLOCKED_RETRY_MS });
         return 0;
@@ -90,6 +106,18 @@ export function createStarts(invalid: string, now: () => number): Starts {
     observe: (runUid, id) => memories.get(runUid)?.verdicts.get(id)?.observation ?? { state: 'Absent' },
     forget: (runUid) => void memories.delete(runUid),
   };
+}
+
+/** It could not be found out whether an object had been made: nothing may be written before that is known. */
+export class UnsettledError extends Error {
+  override readonly name = 'UnsettledError';
+
+  constructor(what: string, cause: unknown) {
+    super(
+      `whether the ${what} had been made is not known yet: ${cause instanceof Error ? cause.message : String(cause)}`,
+      { cause },
+    );
+  }
 }
 
 /** An object that another process may have made. */
@@ -111,9 +139,38 @@ export async function findStarted<T extends KubeObject>(
   client: ResourceClient<T>,
   { what, name, seen, since }: Sought,
 ): Promise<T | undefined> {
-  const found = await unlessNotFound(client.get(name));
-  if (!found) refuseRepeat(what, seen ? 'Existed' : await existedSince(client, name, since));
-  return found;
+  try {
+    const found = await unlessNotFound(client.get(name));
+    if (!found) refuseRepeat(what, seen ? 'Existed' : await existedSince(client, name, since));
+    return found;
+  } catch (error) {
+    throw error instanceof Refusal ? error : new UnsettledError(what, error);
+  }
+}
+
+/**
+ * Makes an object that nobody else has made. When it is not known whether the API server has, it is looked for: to send
+ * it again would make a second one, had somebody deleted the first meanwhile.
+ */
+export async function makeOnce<T extends KubeObject>(
+  client: ResourceClient<T>,
+  object: T,
+  sought: Sought,
+): Promise<T> {
+  try {
+    return await client.create(object);
+  } catch (error) {
+    if (!isAlreadyExists(error) && !isAmbiguous(error)) throw error;
+    const found = await findStarted(client, sought);
+    if (found) return found;
+    throw error;
+  }
+}
+
+/** Whether the call may have been carried out all the same. */
+function isAmbiguous(error: unknown): boolean {
+  if (error instanceof ConnectionError) return error.sent;
+  return error instanceof ApiError && error.status >= 500;
 }
 
 function refuseRepeat(what: string, existence: Existence): void {

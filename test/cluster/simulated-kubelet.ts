@@ -8,7 +8,14 @@ import { isConflict, isNotFound } from '../../src/kube/errors.ts';
 import { createInformer } from '../../src/kube/informer.ts';
 import { type ResourceType, resourceClient } from '../../src/kube/resource.ts';
 import { createTransport, type Transport } from '../../src/kube/transport.ts';
-import { endedStatus, runningStatus, type SimulatedPod, simulatedPod } from './simulated-pod.ts';
+import {
+  endedStatus,
+  evictedStatus,
+  runningStatus,
+  secondsToRun,
+  type SimulatedPod,
+  simulatedPod,
+} from './simulated-pod.ts';
 
 /**
  * A process that is the kubelet of many nodes at once: pods that the scheduler gives to them start at once and end after
@@ -83,29 +90,43 @@ function runPods(transport: Transport): Promise<void> {
     indexers: {},
     onError: complain,
   });
-  const ending = new Set<string>();
+  const running = new Map<string, { since: number; timer?: NodeJS.Timeout }>();
 
   const report = async (pod: SimulatedPod, status: object) => {
     informer.store.upsert(await client.patchStatus(pod, status));
   };
 
+  const forget = (uid: string) => {
+    clearTimeout(running.get(uid)?.timer);
+    running.delete(uid);
+  };
+
   const finish = async (uid: string, key: string) => {
-    ending.delete(uid);
     const pod = informer.store.get(key);
     if (pod?.uid === uid && !pod.isDeleted) await report(pod, endedStatus(pod, now()));
   };
 
+  /** Its deadline may have changed since it was last seen. */
+  const awaitEnd = (pod: SimulatedPod, key: string) => {
+    const { since, timer } = running.get(pod.uid) ?? { since: performance.now() };
+    clearTimeout(timer);
+    const left = since + secondsToRun(pod) * 1000 - performance.now();
+    const end = () => void finish(pod.uid, key).catch(ignoreOutdated);
+    running.set(pod.uid, { since, timer: setTimeout(end, Math.max(0, left)) });
+  };
+
   const takeOn = async (pod: SimulatedPod, key: string) => {
     if (pod.isDeleted) return client.delete(pod, { uid: pod.uid, gracePeriodSeconds: 0 });
-    if (pod.phase === 'Pending') return report(pod, runningStatus(pod, now()));
-    if (pod.phase !== 'Running' || !pod.ends || ending.has(pod.uid)) return;
-    ending.add(pod.uid);
-    await sleep(pod.outcome.duration * 1000);
-    await finish(pod.uid, key);
+    if (pod.phase === 'Pending') {
+      return report(pod, pod.outcome.evicted ? evictedStatus(pod) : runningStatus(pod, now()));
+    }
+    if (pod.phase === 'Running' && pod.ends) awaitEnd(pod, key);
+    else forget(pod.uid);
   };
 
   informer.store.subscribe((change) => {
-    if (change.type !== 'Deleted') takeOn(change.object, change.key).catch(ignoreOutdated);
+    if (change.type === 'Deleted') forget(change.previous.uid);
+    else takeOn(change.object, change.key).catch(ignoreOutdated);
   });
   return informer.run(new AbortController().signal);
 }

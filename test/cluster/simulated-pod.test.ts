@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { endedStatus, outcomeAnnotations, runningStatus, simulatedPod } from './simulated-pod.ts';
+import {
+  endedStatus,
+  evictedStatus,
+  OUTCOMES_VARIABLE,
+  outcomeAnnotations,
+  runningStatus,
+  secondsToRun,
+  simulatedPod,
+} from './simulated-pod.ts';
 
 const defaults = { duration: 0.2, exitCode: 0, message: 'count=3' };
 const scheduled = { type: 'PodScheduled', status: 'True' };
@@ -43,6 +51,36 @@ test('a pod may choose its own end by annotations', () => {
     [terminated?.exitCode, terminated?.reason, terminated?.message],
     [3, 'Error', 'disk full'],
   );
+});
+
+/** A pod of an attempt of a step that chooses its outcomes. */
+function attempt(number: number, outcomes: object[], spec: object = {}) {
+  const labels = { 'signalbox.dev/attempt': String(number) };
+  const env = [{ name: OUTCOMES_VARIABLE, value: JSON.stringify(outcomes) }];
+  const containers = [{ name: 'main', image: 'bash', env }];
+  return simulatedPod({ metadata: { labels }, spec: { containers, ...spec }, status: {} }, defaults);
+}
+
+test('a step may choose the end of each of its attempts by a variable', () => {
+  const outcomes = [{ exitCode: 3 }, { duration: 7 }];
+  assert.deepEqual(attempt(1, outcomes).outcome, { ...defaults, exitCode: 3 });
+  assert.deepEqual(attempt(2, outcomes).outcome, { ...defaults, duration: 7 });
+  assert.deepEqual(attempt(9, outcomes).outcome, { ...defaults, duration: 7 });
+});
+
+test('a pod is ended at its deadline', () => {
+  const pod = attempt(1, [{ duration: 60 }], { activeDeadlineSeconds: 5 });
+  assert.equal(secondsToRun(pod), 5);
+  const status = endedStatus(pod, '2030-01-01T00:00:05Z');
+  assert.deepEqual([status.phase, status.reason], ['Failed', 'DeadlineExceeded']);
+  const early = attempt(1, [{ duration: 2 }], { activeDeadlineSeconds: 5 });
+  assert.equal(secondsToRun(early), 2);
+  assert.equal(endedStatus(early, '2030-01-01T00:00:02Z').phase, 'Succeeded');
+});
+
+test('a pod that is evicted never had a container', () => {
+  const status = evictedStatus(attempt(1, [{ evicted: true }]));
+  assert.deepEqual([status.phase, status.reason, status.containerStatuses], ['Failed', 'Evicted', undefined]);
 });
 
 test('a pod that is always started again has no end', () => {

@@ -18,6 +18,10 @@ export interface OperatorProcess {
   readonly pid: number;
   /** Resolves when it leads and works. */
   readonly ready: Promise<void>;
+  /** Resolves with its exit code, or the signal that ended it. */
+  readonly exited: Promise<number | NodeJS.Signals>;
+  /** What it has logged so far. */
+  log(): string;
   /** CPU time used so far, in seconds. */
   cpuSeconds(): number;
   /** Most memory held so far, in bytes. */
@@ -34,14 +38,17 @@ export async function bundle(): Promise<string> {
   return path.join(root, 'dist/main.js');
 }
 
-/** @param program path of the operator's main file, for example the bundle */
+/**
+ * @param program path of the operator's main file, for example the bundle
+ * @param nodeFlags flags of Node beside those of the image
+ */
 export function startOperator(
   cluster: Pick<Cluster, 'kubeconfig'>,
   flags: readonly string[] = [],
   program = path.join(root, 'src/main.ts'),
+  nodeFlags: readonly string[] = [],
 ): OperatorProcess {
-  // Node's flags are those of the image.
-  const node = ['--optimize-for-size', '--enable-source-maps'];
+  const node = ['--optimize-for-size', '--enable-source-maps', ...nodeFlags];
   const child = spawn(process.execPath, [...node, program, '--http-port=0', ...flags], {
     env: { ...process.env, KUBECONFIG: cluster.kubeconfig },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -68,9 +75,13 @@ export function startOperator(
   });
   // Who kills it on purpose does not wait for it to be ready.
   ready.catch(() => undefined);
+  // Only then is its log whole.
+  const exited = once(child, 'close').then(([code, signal]): number | NodeJS.Signals => code ?? signal);
   return {
     pid,
     ready,
+    exited,
+    log: () => log,
     cpuSeconds: () => cpuSeconds(pid),
     peakRss: () => Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024,
     metrics: async () => {

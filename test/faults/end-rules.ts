@@ -1,0 +1,130 @@
+import type { Job } from 'kubernetes-types/batch/v1.d.ts';
+import type { WorkflowRun } from '../../src/api/resources.ts';
+import type { StepStatus } from '../../src/api/workflow-run.ts';
+import { LABELS } from '../../src/steps/labels.ts';
+import type { DrawnWorkflow } from './drawn.ts';
+import { type Finding, finding } from './findings.ts';
+import type { Made } from './history.ts';
+import { endProblems } from './oracle.ts';
+import { valueProblems } from './values.ts';
+import { isAtWork, type Journal } from './journal.ts';
+
+/** Everything that there is to judge when all is over. */
+export interface Evidence {
+  /** Names of all runs that were started. */
+  started: readonly string[];
+  runs: ReadonlyMap<string, WorkflowRun>;
+  made: readonly Made[];
+  intents: Journal['intents'];
+  /** Names of the objects of which the API server said that it had forgotten that far back. */
+  forgotten: ReadonlySet<string>;
+  workflowOf(run: WorkflowRun): DrawnWorkflow | undefined;
+}
+
+/** Judges what is there at the end. */
+export function endFindings(evidence: Evidence): Finding[] {
+  const byName = Map.groupBy(evidence.made, ({ kind, name }) => `${kind} ${name}`);
+  return [
+    ...evidence.started
+      .filter((name) => !evidence.runs.has(name))
+      .map((name) => finding('Lost', name)('was seen by nobody')),
+    ...[...evidence.runs.values()].flatMap((run) => runFindings(evidence, run)),
+    ...[...byName.values()].flatMap(repetitions),
+    ...evidence.made.flatMap((made) => madeFindings(evidence, made)),
+  ];
+}
+
+function runFindings(evidence: Evidence, run: WorkflowRun): Finding[] {
+  const { metadata, status } = run;
+  const { name = '' } = metadata;
+  const lost = finding('Lost', name);
+  if (status?.finishedAt === undefined) return [lost(`has not ended: ${JSON.stringify(status)}`)];
+  const workflow = evidence.workflowOf(run);
+  if (!workflow) return [lost('is of no workflow of the campaign')];
+  const own = evidence.made.filter((made) => made.run === name);
+  const jobs = own.filter(({ kind }) => kind === 'Job');
+  const around = {
+    mayBeCancelled: mayBeCancelled(evidence, run, workflow),
+    forgotten: evidence.forgotten,
+    child: (name: string) => evidence.runs.get(name),
+  };
+  const wrong = [
+    ...endProblems(workflow, run, around),
+    ...jobs.flatMap((job) => valueProblems(workflow, run, job, around)),
+  ];
+  const missing = (status.steps ?? []).flatMap((row) => missingObjects(row, own));
+  return [...wrong.map(finding('Wrong', name)), ...missing.map(lost)];
+}
+
+/** By the campaign, or with the run that started it. */
+function mayBeCancelled({ runs }: Evidence, { metadata }: WorkflowRun, { endedBy }: DrawnWorkflow): boolean {
+  const parent = runs.get(metadata.labels?.[LABELS.run] ?? '')?.status;
+  return endedBy === 'Cancel' || parent?.cancellation !== undefined || parent?.timedOutAt !== undefined;
+}
+
+/** Reasons of attempts that may have been written down and never begun. */
+const NEVER_BEGUN = ['RunTimedOut', 'RunCancelled', 'StartUnknown'];
+
+function missingObjects({ attempts = [], ...row }: StepStatus, made: readonly Made[]): string[] {
+  return [...attempts, row].flatMap(({ job, run, reason = '' }) => {
+    const object = job ?? run;
+    if (!object) return [];
+    const found = made.find(({ kind, name }) => kind !== 'Pod' && name === object.name);
+    const isThere = found
+      ? object.uid === undefined || object.uid === found.uid
+      : NEVER_BEGUN.includes(reason);
+    return isThere ? [] : [`${row.name} speaks of ${object.name}, which never was or is another`];
+  });
+}
+
+function repetitions(same: readonly Made[]): Finding[] {
+  const [first, ...others] = same;
+  return others.map(({ kind, name, run }) =>
+    finding('Twice', run)(`${kind} ${name} was made again, after that with the UID ${first?.uid}`),
+  );
+}
+
+function madeFindings(evidence: Evidence, made: Made): Finding[] {
+  const { kind, name, run, createdAt, deleted } = made;
+  const wrong = finding('Wrong', run);
+  const intended = evidence.intents.get(name);
+  const found: Finding[] = [];
+  if (intended === undefined)
+    found.push(finding('Twice', run)(`${kind} ${name} is of no attempt of the run`));
+  else if (intended > createdAt) found.push(wrong(`${kind} ${name} was made before it was written down`));
+  if (kind === 'Job' && !deleted) found.push(...closingProblems(evidence, made).map(wrong));
+  if (kind === 'Pod' && isAtWork(made)) found.push(wrong(`pod ${name} is still at work`));
+  if (deleted && !mayBeDeleted(evidence, made)) {
+    found.push(finding('Twice', run)(`${kind} ${name} was deleted for no reason`));
+  }
+  return found;
+}
+
+/** The status of a Job says, at the end, what came of its attempt. */
+function closingProblems({ runs }: Evidence, { name, run, row, attempt, object }: Made): string[] {
+  const status = runs.get(run)?.status?.steps?.find((one) => one.name === row);
+  const succeeded = status?.phase === 'Succeeded' && status.attempt === attempt;
+  const wanted = succeeded ? 'Complete' : 'Failed';
+  const conditions = (object as Job).status?.conditions ?? [];
+  if (conditions.some(({ type, status }) => type === wanted && status === 'True')) return [];
+  return [`Job ${name} is not ${wanted}: ${JSON.stringify(conditions.map(({ type }) => type))}`];
+}
+
+/** Whether a Job has been given its final status, or is gone; pods need none. */
+export function isClosed({ kind, object, deleted }: Made): boolean {
+  if (kind !== 'Job' || deleted) return true;
+  const conditions = (object as Job).status?.conditions ?? [];
+  return conditions.some(
+    ({ type, status }) => (type === 'Complete' || type === 'Failed') && status === 'True',
+  );
+}
+
+/** By an accident that was drawn, or to stop a run before a node had the pod. */
+function mayBeDeleted({ runs, workflowOf }: Evidence, made: Made): boolean {
+  const run = runs.get(made.run);
+  const step = run && workflowOf(run)?.steps.find(({ name }) => name === made.step);
+  if (step?.accident === 'JobDeleted') return true;
+  if (made.kind !== 'Pod') return false;
+  const { timedOutAt, cancellation } = run?.status ?? {};
+  return step?.accident === 'PodDeleted' || timedOutAt !== undefined || cancellation !== undefined;
+}

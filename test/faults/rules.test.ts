@@ -1,0 +1,199 @@
+import assert from 'node:assert/strict';
+import { suite, test } from 'node:test';
+import type { AuditEntry } from '../kit/audit.ts';
+import { auditFindings } from './audit-rules.ts';
+import { type Evidence, endFindings } from './end-rules.ts';
+import { drawn, made, row, runOf, workflowOf } from './fixtures.ts';
+import type { Made } from './history.ts';
+import { createJournal } from './journal.ts';
+import { transitionProblems } from './transitions.ts';
+
+const ok = 'Succeeded Completed 1';
+
+suite('from one version of a run to the next', () => {
+  const workflow = workflowOf(drawn('a'), drawn('b', { waitsFor: ['a'] }), drawn('c'));
+  const problems = (before: string[], after: string[], more = {}) => {
+    const versions = [before, after].map((rows) =>
+      runOf(
+        'Running',
+        rows.map((text) => row(text)),
+        more,
+      ),
+    );
+    return transitionProblems(workflow, versions[0] ?? runOf('', []), versions[1] ?? runOf('', []));
+  };
+
+  test('what goes on is right', () => {
+    assert.deepEqual(
+      problems(['a Running Stopping 1', 'b Pending'], [`a ${ok}`, 'b Running Starting 1']),
+      [],
+    );
+  });
+
+  test('what has ended does not change', () => {
+    assert.deepEqual(problems([`a ${ok}`], ['a Succeeded Completed 2']), [
+      'step a changed after its end: attempt: 1 → 2',
+    ]);
+    const finishedAt = { finishedAt: '2030-01-01T00:00:00Z' };
+    assert.equal(problems([`a ${ok}`], ['a Failed ExitCode 1'], finishedAt).length, 1);
+  });
+
+  test('nothing goes back or vanishes', () => {
+    assert.equal(problems(['a Running Retrying 2'], ['a Running Retrying 1']).length, 1);
+    assert.equal(problems(['a Running Retrying 1'], ['a Pending']).length, 1);
+    assert.equal(problems(['a Pending'], []).length, 1);
+  });
+
+  test('nothing starts too early, or in a failing run', () => {
+    assert.deepEqual(problems(['a Running', 'b Pending'], ['a Running', 'b Running']), [
+      'step b began before a had ended',
+    ]);
+    assert.deepEqual(problems(['a Failed ExitCode 1', 'c Pending'], ['a Failed ExitCode 1', 'c Running']), [
+      'step c began although a had failed',
+    ]);
+  });
+});
+
+suite('the audit log tells', () => {
+  const entry = (text: string, more: Partial<AuditEntry> = {}): AuditEntry => {
+    const [client = '', verb = '', resource = '', name = '', code = ''] = text.split(' ');
+    return {
+      client,
+      verb,
+      resource,
+      name,
+      code: Number(code),
+      namespace: 'default',
+      receivedAt: 0,
+      answeredAt: 0,
+      ...more,
+    };
+  };
+  const findings = (...entries: AuditEntry[]) =>
+    auditFindings(entries, ['one', 'two'], new Set(['used'])).map(({ verdict }) => verdict);
+
+  test('what was created twice', () => {
+    const create = entry('one create jobs j 201');
+    assert.deepEqual(findings(create, entry('one create jobs j 409'), entry('one create pods j 201')), []);
+    assert.deepEqual(findings(create, create), ['Twice']);
+  });
+
+  test('what was deleted for no reason', () => {
+    assert.deepEqual(findings(entry('one delete pods p 200'), entry('somebody delete jobs j 200')), []);
+    assert.deepEqual(findings(entry('one delete jobs j 200')), ['Twice']);
+    assert.deepEqual(findings(entry('one delete controllerrevisions unused 200')), []);
+    assert.deepEqual(findings(entry('one delete controllerrevisions used 200')), ['Twice']);
+  });
+
+  test('what the API server refused for good', () => {
+    assert.deepEqual(findings(entry('one patch jobs/status j 409')), []);
+    assert.deepEqual(findings(entry('one patch jobs/status j 422')), ['Wrong']);
+  });
+
+  test('who wrote without the lease', () => {
+    const lease = (client: string, at: number) => entry(`${client} patch leases l 200`, { answeredAt: at });
+    const write = (client: string, code: number, at: number) =>
+      entry(`${client} patch jobs/status j ${code}`, { receivedAt: at });
+    assert.deepEqual(
+      findings(lease('one', 1), write('one', 200, 2), lease('two', 3), write('two', 200, 4)),
+      [],
+    );
+    assert.deepEqual(findings(lease('one', 1), lease('two', 3), write('one', 409, 4)), []);
+    assert.deepEqual(findings(lease('one', 1), lease('two', 3), write('one', 200, 4)), ['Wrong']);
+  });
+});
+
+suite('at the end', () => {
+  const workflow = workflowOf(drawn('a'));
+  const closed = { status: { conditions: [{ type: 'Complete', status: 'True' }] } };
+  const job = made('Job', 'j', { object: closed });
+  const pod = made('Pod', 'j', { object: { status: { phase: 'Succeeded' } } });
+  const finished = { finishedAt: '2030-01-01T00:00:00Z' };
+  const run = runOf('Succeeded', [row(`a ${ok}`, { job: { name: 'j', uid: 'Job j' } })], finished);
+  const findings = (objects: Made[], more: Partial<Evidence> = {}) =>
+    endFindings({
+      started: ['r'],
+      runs: new Map([['r', run]]),
+      made: objects,
+      intents: new Map([['j', 10]]),
+      forgotten: new Set(),
+      workflowOf: () => workflow,
+      ...more,
+    }).map(({ verdict }) => verdict);
+
+  test('all is well', () => assert.deepEqual(findings([job, pod]), []));
+
+  test('a run that has not ended, or that nobody saw, is lost', () => {
+    const runs = new Map([['r', runOf('Running', [row('a Running')])]]);
+    assert.deepEqual(findings([], { runs }), ['Lost']);
+    assert.deepEqual(findings([job, pod], { started: ['r', 'other'] }), ['Lost']);
+  });
+
+  test('a Job that never was, or is another, is lost', () => {
+    assert.deepEqual(findings([]), ['Lost']);
+    assert.deepEqual(findings([{ ...job, uid: 'another' }, pod]), ['Lost']);
+  });
+
+  test('a value that is not the one that was given is wrong', () => {
+    const reading = workflowOf(drawn('b'), drawn('a', { reads: 'b' }));
+    const saw = (value: string) => ({
+      ...closed,
+      spec: { template: { spec: { containers: [{ name: 'main', env: [{ name: 'SEEN', value }] }] } } },
+    });
+    const both = runOf(
+      'Succeeded',
+      [row(`a ${ok}`, { job: { name: 'j', uid: 'Job j' } }), row(`b ${ok}`)],
+      finished,
+    );
+    const more = { runs: new Map([['r', both]]), workflowOf: () => reading };
+    assert.deepEqual(findings([{ ...job, object: saw('none') }, pod], more), []);
+    assert.deepEqual(findings([{ ...job, object: saw('other') }, pod], more), ['Wrong']);
+  });
+
+  test('what was made again, or for nobody, is one too many', () => {
+    assert.deepEqual(findings([job, pod, { ...pod, uid: 'another' }]), ['Twice']);
+    assert.deepEqual(findings([job, pod, { ...pod, name: 'stray', uid: 'stray' }]), ['Twice']);
+  });
+
+  test('what was made before it was written down, is not closed, or still runs, is wrong', () => {
+    assert.deepEqual(findings([{ ...job, createdAt: 5 }, pod]), ['Wrong']);
+    assert.deepEqual(findings([{ ...job, object: {} }, pod]), ['Wrong']);
+    assert.deepEqual(findings([job, { ...pod, object: { status: { phase: 'Running' } } }]), ['Wrong']);
+  });
+
+  test('only what was drawn to be deleted may be gone', () => {
+    assert.deepEqual(findings([job, { ...pod, deleted: true }]), ['Twice']);
+    const drawnSo = workflowOf(drawn('a', { accident: 'PodDeleted' }));
+    assert.deepEqual(findings([job, { ...pod, deleted: true }], { workflowOf: () => drawnSo }), []);
+  });
+});
+
+suite('the journal notes', () => {
+  test('two pods of one step at work at once', () => {
+    const journal = createJournal(() => undefined);
+    const first = made('Pod', 'j-1', { object: { status: { phase: 'Running' } } });
+    journal.onMade(first);
+    journal.onMade(made('Pod', 'j-2'));
+    assert.deepEqual(
+      journal.findings.map(({ verdict }) => verdict),
+      ['Twice'],
+    );
+  });
+
+  test('none when the first had ended', () => {
+    const journal = createJournal(() => undefined);
+    journal.onMade(made('Pod', 'j-1', { object: { status: { phase: 'Failed' } } }));
+    journal.onMade(made('Pod', 'j-2'));
+    assert.deepEqual(journal.findings, []);
+  });
+
+  test('runs that are active side by side although they queue', () => {
+    const workflow = { ...workflowOf(drawn('a')), queued: true };
+    const journal = createJournal(() => workflow);
+    const named = (name: string) => ({ ...runOf('Running', []), metadata: { name } });
+    journal.onRun(undefined, named('one'));
+    assert.deepEqual(journal.findings, []);
+    journal.onRun(undefined, named('two'));
+    assert.equal(journal.findings.length, 1);
+  });
+});
