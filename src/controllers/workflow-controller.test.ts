@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import type { Workflow, WorkflowRun } from '../api/resources.ts';
-import { reply, startFakeServer } from '../kube/fake-server.ts';
-import { createTransport } from '../kube/transport.ts';
+import { reply } from '../kube/fake-server.ts';
 import { createWorkQueue } from '../kube/work-queue.ts';
 import { LABELS } from '../steps/labels.ts';
-import { createCluster } from './cluster.ts';
+import { type Answer, fakeCluster } from './fake-cluster.ts';
 import { WORKFLOW_FINALIZER } from './finalizers.ts';
 import { createWorkflowController } from './workflow-controller.ts';
 
@@ -38,31 +37,108 @@ const revision = (name: string, version: number) => ({
   revision: 1,
 });
 
-test('a revision is kept that a run took while the workflow was being reported on', async () => {
-  await using server = await startFakeServer((request, response) => {
-    if (request.method === 'PATCH') {
-      cluster.revisions.store.observe('ADDED', revision('w-new', 3));
-      cluster.runs.store.observe('ADDED', run);
-    }
-    reply(response, 200, workflow);
-  });
-  const transport = createTransport(server.connection, { userAgent: 'test' });
-  const onError = (error: unknown) => assert.ifError(error);
-  const cluster = createCluster({ transport, now: () => NOW, onError });
+/** A controller on a fake cluster, with these workflows and runs. */
+async function controllerOf(
+  t: TestContext,
+  { answer, kept }: { answer?: Answer; kept: (Workflow | WorkflowRun)[] },
+) {
+  const fake = await fakeCluster(t, answer ?? ((_, response) => reply(response, 200, workflow)));
+  const { cluster } = fake;
   const reconcile = createWorkflowController({
     cluster,
     queue: createWorkQueue(),
     events: { record: () => {}, close: async () => {} },
     now: () => NOW,
   });
-  cluster.workflows.store.observe('ADDED', workflow);
+  for (const object of kept) {
+    if (object.kind === 'Workflow') cluster.workflows.store.observe('ADDED', object);
+    else cluster.runs.store.observe('ADDED', object);
+  }
+  return { ...fake, reconcile };
+}
+
+const finishedAt = '2029-12-31T00:00:00.000Z';
+const finished = (
+  name: string,
+  version: number,
+  metadata: object = {},
+  status: object = {},
+): WorkflowRun => ({
+  ...run,
+  metadata: { ...meta(name, version), ...metadata },
+  status: { phase: 'Succeeded', finishedAt, ...status },
+});
+const ownedBy = (name: string) => ({
+  ownerReferences: [
+    { apiVersion: 'signalbox.dev/v1alpha1', kind: 'WorkflowRun', name, uid: name, controller: true },
+  ],
+});
+
+test('a revision is kept that a run took while the workflow was being reported on', async (t) => {
+  const answer: Answer = ({ method }, response) => {
+    if (method === 'PATCH') {
+      cluster.revisions.store.observe('ADDED', revision('w-new', 3));
+      cluster.runs.store.observe('ADDED', run);
+    }
+    reply(response, 200, workflow);
+  };
+  const { cluster, reconcile, calls } = await controllerOf(t, { answer, kept: [workflow] });
   cluster.revisions.store.observe('ADDED', revision('w-old', 2));
 
   await reconcile('ns/w');
 
-  await transport.close();
-  assert.deepEqual(
-    server.requests.map(({ method, url }) => `${method} ${url.pathname.replace(/^.*\/ns\//, '')}`),
-    ['PATCH workflows/w/status', 'DELETE controllerrevisions/w-old'],
-  );
+  assert.deepEqual(calls(), ['PATCH workflows/w/status', 'DELETE controllerrevisions/w-old']);
+});
+
+test('retention spares the runs that something still needs', async (t) => {
+  const spec = { ...workflow.spec, retention: { succeeded: 0 } };
+  const parent = {
+    ...run,
+    metadata: meta('parent', 2),
+    spec: { ...run.spec, workflowRef: { name: 'other' } },
+  };
+  const notifications = [{ name: 'onSuccess[0]', type: 'slack', phase: 'Running', attempt: 1 }];
+  const { reconcile, calls } = await controllerOf(t, {
+    kept: [
+      { ...workflow, spec },
+      parent,
+      finished('child', 3, ownedBy('parent')),
+      finished('continued', 4, { annotations: { 'signalbox.dev/retry': 'failed' } }),
+      finished('telling', 5, {}, { notifications }),
+      finished('orphan', 6, ownedBy('nobody')),
+      finished('old', 7),
+    ],
+  });
+  await reconcile('ns/w');
+  const deleted = calls().filter((call) => call.startsWith('DELETE'));
+  assert.deepEqual(deleted.toSorted(), ['DELETE workflowruns/old', 'DELETE workflowruns/orphan']);
+});
+
+test('a workflow is kept from its deletion on until its runs and then its revisions are gone', async (t) => {
+  const deletionTimestamp = '2029-12-31T00:00:00Z';
+  const deleted = { ...workflow, metadata: { ...workflow.metadata, deletionTimestamp } };
+  const { cluster, reconcile, calls, requests } = await controllerOf(t, { kept: [deleted, run] });
+  cluster.revisions.store.observe('ADDED', revision('w-new', 3));
+  await reconcile('ns/w');
+  assert.deepEqual(calls(), ['DELETE workflowruns/r']);
+
+  const leaving = { ...run, metadata: { ...meta('r', 8), deletionTimestamp } };
+  cluster.runs.store.observe('MODIFIED', leaving);
+  await reconcile('ns/w');
+  assert.equal(calls().length, 1);
+
+  cluster.runs.store.observe('DELETED', { ...leaving, metadata: meta('r', 9) });
+  await reconcile('ns/w');
+  assert.deepEqual(calls().slice(1), ['DELETE controllerrevisions/w-new', 'PATCH workflows/w']);
+  assert.deepEqual(JSON.parse(requests.at(-1)?.body ?? ''), {
+    metadata: { resourceVersion: '1', finalizers: [] },
+  });
+});
+
+test('a workflow gets its finalizer before anything else', async (t) => {
+  const answer: Answer = (_, response) => reply(response, 200, workflow);
+  const bare = { ...workflow, metadata: meta('w', 1) };
+  const { reconcile, calls } = await controllerOf(t, { answer, kept: [bare] });
+  await reconcile('ns/w');
+  assert.deepEqual(calls(), ['PATCH workflows/w', 'PATCH workflows/w/status']);
 });

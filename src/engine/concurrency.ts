@@ -76,18 +76,26 @@ export function judge(me: Contender, others: readonly Contender[], limits: reado
     const message = `Run ${rival.name} of the same concurrency key is ${stateOf(rival)}: try again when it has ended.`;
     return { type: 'Refuse', reason: 'ConcurrencyForbid', message };
   }
-  const before = blockersOf(me, others).at(-1);
+  const before = lastOf(blockersOf(me, others));
   if (before) return waitForRun(before);
   const full = limits.find(({ active, ahead, most }) => active + ahead >= most);
   return full ? waitForPlace(full) : { type: 'Start' };
 }
 
-/** The runs that this one has to wait for; the last of them is the one directly before it. */
+/** The runs that this one has to wait for. */
 export function blockersOf(me: Contender, others: readonly Contender[]): Contender[] {
   if (me.policy === 'Allow') return [];
-  const active = others.filter(({ stage }) => stage === 'Active');
-  const ahead = others.filter((other) => isInLine(me, other) && compareTurns(other, me) < 0);
-  return [...active.toSorted(compareTurns), ...ahead.toSorted(compareTurns)];
+  return others.filter(
+    (other) => other.stage === 'Active' || (isInLine(me, other) && compareTurns(other, me) < 0),
+  );
+}
+
+/** The one directly before a run: the last of those in line, or of those that are active where nobody is. */
+function lastOf(blockers: readonly Contender[]): Contender | undefined {
+  const inLine = blockers.filter(({ stage }) => stage !== 'Active');
+  const last = (best: Contender | undefined, one: Contender) =>
+    best && compareTurns(best, one) > 0 ? best : one;
+  return (inLine.length > 0 ? inLine : blockers).reduce(last, undefined);
 }
 
 /** A run that is not accepted yet may turn out to have another key, and is nobody's rival. */
