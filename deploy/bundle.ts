@@ -1,6 +1,6 @@
 /**
- * Makes the operator one file, `dist/main.js`, with a source map of its own code beside it. Run from the root of the
- * repository: `node deploy/bundle.ts`.
+ * Makes the operator one file, `dist/main.js`, and the runner another, `dist/runner.js`, each with a source map of its
+ * own code beside it. Run from the root of the repository: `node deploy/bundle.ts`.
  */
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -40,8 +40,8 @@ const mapOwnCodeOnly: Plugin = {
 };
 
 await build({
-  entryPoints: ['src/main.ts'],
-  outfile: 'dist/main.js',
+  entryPoints: { main: 'src/main.ts', runner: 'src/runner/main.ts' },
+  outdir: 'dist',
   bundle: true,
   platform: 'node',
   format: 'esm',

@@ -1,0 +1,178 @@
+/** Hides secrets in text that comes in pieces. */
+export interface MaskStream {
+  /** Takes the next piece, and gives what can be shown: the beginning of a secret is held back. */
+  push(text: string): string;
+  /** Gives what was held back: no more comes. */
+  end(): string;
+}
+
+/** Hides secrets. */
+export interface Mask {
+  /** In a whole text. */
+  text(text: string): string;
+  stream(): MaskStream;
+}
+
+const HIDDEN = '***';
+/** Shorter values are words of every log (`1`, `eu`): hiding them would spoil it and protect nothing. */
+const SHORTEST = 3;
+/** A line of a longer secret that is shorter than this may be punctuation. */
+const SHORTEST_LINE = 8;
+/** Shorter pieces of Base64 stand in other words too. */
+const SHORTEST_BASE64 = 8;
+const LINE_BREAKS = /[\r\n]+/g;
+
+/**
+ * Hides these values, and each line of them: as they are, in Base64 at any place of what was encoded, and as JSON and
+ * URLs spell them. They are found across the ends of pieces and lines as well: line breaks do not count. Where several
+ * overlap, all that any of them covers is hidden.
+ */
+export function createMask(secrets: Iterable<string>): Mask {
+  const patterns = new Patterns(spellingsOf(secrets));
+  const stream = () => new Stream(patterns);
+  return {
+    stream,
+    text(text) {
+      const whole = stream();
+      return whole.push(text) + whole.end();
+    },
+  };
+}
+
+/** Hides secrets in every text of a JSON value, names included. */
+export function maskDeep(value: unknown, mask: Mask): unknown {
+  if (typeof value === 'string') return mask.text(value);
+  if (typeof value === 'number') return mask.text(String(value)) === String(value) ? value : HIDDEN;
+  if (Array.isArray(value)) return value.map((entry) => maskDeep(entry, mask));
+  if (typeof value !== 'object' || value === null) return value;
+  const members = Object.entries(value);
+  return Object.fromEntries(members.map(([name, member]) => [mask.text(name), maskDeep(member, mask)]));
+}
+
+function* spellingsOf(secrets: Iterable<string>): Generator<string> {
+  for (const secret of secrets) {
+    const whole = secret.trim();
+    if (whole.length < SHORTEST) continue;
+    yield* spellings(whole);
+    for (const line of whole.split(LINE_BREAKS)) {
+      if (line.trim().length >= SHORTEST_LINE) yield* spellings(line.trim());
+    }
+  }
+}
+
+function* spellings(secret: string): Generator<string> {
+  yield secret;
+  const json = JSON.stringify(secret).slice(1, -1);
+  yield json;
+  // Programs in Go escape these for the sake of HTML.
+  yield json.replace(/[<>&]/g, (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  yield JSON.stringify(json).slice(1, -1);
+  const url = encodeURIComponent(secret.toWellFormed());
+  yield url;
+  yield url.replaceAll('%20', '+');
+  yield* base64Spellings(secret);
+}
+
+/**
+ * Base64 of a text that has the secret in it depends on where in the text it stands: three bytes make four characters.
+ * So for each of the three places, the characters that the secret alone decides.
+ */
+function* base64Spellings(secret: string): Generator<string> {
+  const bytes = Buffer.from(secret);
+  for (const before of [0, 1, 2]) {
+    const encoded = Buffer.concat([Buffer.alloc(before), bytes]).toString('base64url');
+    const first = Math.ceil((before * 8) / 6);
+    const core = encoded.slice(first, Math.floor(((before + bytes.length) * 8) / 6));
+    if (core.length < SHORTEST_BASE64) continue;
+    yield core;
+    yield core.replaceAll('-', '+').replaceAll('_', '/');
+  }
+}
+
+/** What to look for, by its first character and then the longest first. */
+class Patterns {
+  private readonly byStart = new Map<string, string[]>();
+
+  constructor(spellings: Iterable<string>) {
+    const unique = new Set([...spellings].map((text) => text.replace(LINE_BREAKS, '')));
+    for (const pattern of [...unique].sort((a, b) => b.length - a.length)) {
+      const start = pattern.charAt(0);
+      this.byStart.set(start, [...(this.byStart.get(start) ?? []), pattern]);
+    }
+  }
+
+  /** Length of the longest secret that stands at this place, or 0. */
+  lengthAt(text: string, index: number): number {
+    const found = this.byStart.get(text.charAt(index))?.find((pattern) => text.startsWith(pattern, index));
+    return found?.length ?? 0;
+  }
+
+  /** Whether the text ends here with what may be the beginning of a secret. */
+  beginsAt(text: string, index: number): boolean {
+    const rest = text.length - index;
+    const candidates = this.byStart.get(text.charAt(index)) ?? [];
+    return candidates.some((pattern) => pattern.length > rest && pattern.startsWith(text.slice(index)));
+  }
+
+  /** Length of the longest one that starts like this place. */
+  longestAt(text: string, index: number): number {
+    return this.byStart.get(text.charAt(index))?.[0]?.length ?? 0;
+  }
+}
+
+class Stream implements MaskStream {
+  private readonly patterns: Patterns;
+  private held = '';
+  /** So many characters of what is held, line breaks not counted, belong to a secret that began before. */
+  private covered = 0;
+  /** The last that was shown is `***`, and the secret that it stands for goes on. */
+  private inside = false;
+
+  constructor(patterns: Patterns) {
+    this.patterns = patterns;
+  }
+
+  push(text: string): string {
+    return this.show(this.held + text, 'may go on');
+  }
+
+  end(): string {
+    return this.show(this.held, 'is all');
+  }
+
+  private show(text: string, more: 'may go on' | 'is all'): string {
+    const plain = text.replace(LINE_BREAKS, '');
+    let shown = '';
+    let at = 0;
+    let index = 0;
+    for (; index < text.length; index += 1) {
+      const sign = text.charAt(index);
+      if (sign === '\n' || sign === '\r') {
+        shown += sign;
+        this.inside = false;
+        continue;
+      }
+      if (more === 'may go on' && this.mayBegin(plain, at)) break;
+      this.covered = Math.max(this.covered, this.patterns.lengthAt(plain, at));
+      shown += this.showSign(sign);
+      at += 1;
+    }
+    this.held = text.slice(index);
+    return shown;
+  }
+
+  private mayBegin(plain: string, at: number): boolean {
+    return this.patterns.longestAt(plain, at) > plain.length - at && this.patterns.beginsAt(plain, at);
+  }
+
+  private showSign(sign: string): string {
+    if (this.covered === 0) {
+      this.inside = false;
+      return sign;
+    }
+    this.covered -= 1;
+    if (this.inside) return '';
+    this.inside = true;
+    return HIDDEN;
+  }
+}
