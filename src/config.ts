@@ -23,6 +23,8 @@ const list = (check: (values: string[]) => unknown) =>
       return values;
     });
 
+const image = (name: string, description: string) => z.string().min(1).default(name).describe(description);
+
 const limit = z.coerce.number().int().min(1).optional();
 
 /** Everything that can be set from outside. A flag `--http-port` is also read from `SIGNALBOX_HTTP_PORT`. */
@@ -39,11 +41,16 @@ const schema = z.strictObject({
     .min(1)
     .default(() => `${hostname()}_${randomUUID()}`)
     .describe('Name of this replica in the Lease. Whoever comes with the same name takes over at once.'),
-  'script-image': z
-    .string()
-    .min(1)
-    .default('signalbox-script')
-    .describe('Image of script steps that name none.'),
+  'script-image': image('signalbox-script', 'Image of script steps that name none.'),
+  'opentofu-image': image(
+    'signalbox-opentofu',
+    'Image of Terraform steps whose Project says engine: opentofu.',
+  ),
+  'terraform-image': image(
+    'signalbox-terraform',
+    'Image of Terraform steps whose Project says engine: terraform.',
+  ),
+  'ansible-image': image('signalbox-ansible', 'Image of Ansible steps whose Project names none.'),
   'http-allow': list((allow) => createAddressRules({ allow, deny: [] })).describe(
     'Addresses, CIDRs and host names, separated by commas, that calls of steps may connect to in any case.',
   ),

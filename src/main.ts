@@ -22,7 +22,7 @@ import { createTransport, type Transport, withFence } from './kube/transport.ts'
 import { createWorkQueue, type ProcessedWork } from './kube/work-queue.ts';
 import { assertSupported } from './controllers/support.ts';
 import { createEgress, type Egress } from './steps/egress.ts';
-import { createStepTypes } from './steps/index.ts';
+import { createStepTypes, type Images } from './steps/index.ts';
 
 /** Most runs worked on at once. They wait for the API server most of the time. */
 const RUN_WORKERS = 64;
@@ -204,12 +204,19 @@ function wireAttempts(
   metrics.gauge('signalbox_calls_open', 'Calls of steps that are being made.', () => calls.open);
   metrics.gauge('signalbox_calls_waiting', 'Calls of steps that wait for their turn.', () => calls.waiting);
   const attempts = createAttempts({
-    Job: createJobAttempts(cluster, { script: config['script-image'] }, now),
+    Job: createJobAttempts(cluster, { images: imagesOf(config), runners: () => undefined, now }),
     Call: calls,
     Run: createRunAttempts(cluster, onChanged, now),
   });
   return { attempts, calls, live };
 }
+
+const imagesOf = (config: Config): Images => ({
+  script: config['script-image'],
+  opentofu: config['opentofu-image'],
+  terraform: config['terraform-image'],
+  ansible: config['ansible-image'],
+});
 
 async function aborted(signal: AbortSignal): Promise<void> {
   if (!signal.aborted) await once(signal, 'abort');

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { checks, duration, expression, scalar } from './common.ts';
-import { projectName } from './terraform-step.ts';
+import { namesOf, projectName } from './terraform-step.ts';
 
 const pattern = (what: string) =>
   z
@@ -64,19 +64,11 @@ export const ansibleStep = z
       .max(64)
       .optional()
       .meta({ description: 'Leaves out what has one of these tags.' }),
-    extraVars: z
-      .record(z.string().min(1).max(128), scalar)
-      .optional()
-      .meta({
-        description:
-          'Variables for the play, by name. ${{ expression }} in a text is replaced; a text that is one expression and nothing else takes the type of its value. Values are data: Ansible does not read templates in them.',
-        maxProperties: 64,
-        ...checks({
-          rule: "self.all(k, k.matches('^[A-Za-z_][A-Za-z0-9_]*$'))",
-          message: "is no name of a variable: use letters, digits and '_', and do not start with a digit",
-          culprit: "self.filter(k, !k.matches('^[A-Za-z_][A-Za-z0-9_]*$'))[0]",
-        }),
-      }),
+    extraVars: z.record(z.string().min(1).max(128), scalar).optional().meta({
+      description:
+        'Variables for the play, by name. ${{ expression }} in a text is replaced; a text that is one expression and nothing else takes the type of its value. Values are data: Ansible does not read templates in them.',
+      maxProperties: 64,
+    }),
     check: z.boolean().optional().meta({ description: 'Only tells what would change. Default false.' }),
     diff: z.boolean().optional().meta({ description: 'Shows in the log how files change. Default false.' }),
     forks: z
@@ -92,5 +84,6 @@ export const ansibleStep = z
   .meta({
     description:
       "Runs a playbook of a Project with Ansible. What came of it is taken from Ansible's own statistics: the step fails when a host failed or was not reached.",
+    ...checks(namesOf('extraVars', '^[A-Za-z_][A-Za-z0-9_]*$')),
   });
 export type AnsibleStep = z.infer<typeof ansibleStep>;

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { insideProject } from './ansible-step.ts';
 import { checks, conditions, duration, objectName, secretKey, time } from './common.ts';
-import { terraformVars, workspaceName } from './terraform-step.ts';
+import { namesOf, TERRAFORM_NAME, terraformVars, workspaceName } from './terraform-step.ts';
 
 const imageReference = (description: string) =>
   z
@@ -128,7 +128,7 @@ const terraform = z
       }),
     state: z.enum(['managed', 'external']).optional().meta({
       description:
-        'managed: the operator keeps the state, encrypted and with its versions. external: the backend is the one in the code. Default managed.',
+        'Who keeps the state. managed: the operator keeps it, encrypted and with its versions. external: the backend is the one in the code. Default managed.',
     }),
     stateVersions: z.int().min(1).max(1000).optional().meta({
       description: 'How many versions of a managed state are kept. Default 20.',
@@ -140,7 +140,7 @@ const terraform = z
       .optional()
       .meta({ description: 'A volume on which downloaded providers are kept for the next step.' }),
   })
-  .meta({ description: 'How Terraform or OpenTofu runs.' });
+  .meta({ description: 'How Terraform or OpenTofu runs.', ...checks(namesOf('vars', TERRAFORM_NAME)) });
 
 const ansible = z
   .strictObject({

@@ -1,6 +1,7 @@
 import type { ObjectMeta } from 'kubernetes-types/meta/v1.d.ts';
 import type * as z from 'zod';
 import { API_VERSION, GROUP, VERSION } from './common.ts';
+import { type ProjectSpec, type ProjectStatus, projectSpec, projectStatus } from './project.ts';
 import { type WorkflowSpec, type WorkflowStatus, workflowSpec, workflowStatus } from './workflow.ts';
 import {
   type WorkflowRunSpec,
@@ -25,6 +26,15 @@ export interface WorkflowRun {
   metadata: ObjectMeta;
   spec: WorkflowRunSpec;
   status?: WorkflowRunStatus;
+}
+
+/** Where code for Terraform or Ansible lives and how it is run. */
+export interface Project {
+  apiVersion: typeof API_VERSION;
+  kind: 'Project';
+  metadata: ObjectMeta;
+  spec: ProjectSpec;
+  status?: ProjectStatus;
 }
 
 /** A printer column of kubectl get. */
@@ -92,6 +102,22 @@ spec:
     name: check-disk
   params:
     directory: /home
+`;
+
+const projectExample = `apiVersion: signalbox.dev/v1alpha1
+kind: Project
+metadata:
+  name: api-infrastructure
+spec:
+  git:
+    url: https://github.com/example/api-infrastructure
+    ref: main
+    path: terraform
+    credentials:
+      name: git-credentials
+  terraform:
+    engine: opentofu
+    state: managed
 `;
 
 export const resources: CustomResource[] = [
@@ -191,6 +217,44 @@ export const resources: CustomResource[] = [
         jsonPath: '.status.reason',
         description: 'Why the run stands where it stands.',
         wide: true,
+      },
+    ],
+  },
+  {
+    kind: 'Project',
+    plural: 'projects',
+    shortName: 'prj',
+    description:
+      'A Project says where code for Terraform or Ansible lives and how it is run. Steps of workflows name it. Deleting it destroys nothing: neither what was made with it nor its state.',
+    example: projectExample,
+    spec: projectSpec,
+    status: projectStatus,
+    columns: [
+      { name: 'Repository', type: 'string', jsonPath: '.spec.git.url', description: 'Where the code lives.' },
+      { name: 'Ref', type: 'string', jsonPath: '.spec.git.ref', description: 'Branch, tag or commit.' },
+      {
+        name: 'Status',
+        type: 'string',
+        jsonPath: '.status.conditions[?(@.type=="Ready")].reason',
+        description: 'Reachable, or why not.',
+      },
+      {
+        name: 'Commit',
+        type: 'string',
+        jsonPath: '.status.commit',
+        description: 'The commit that the ref stood for last.',
+      },
+      {
+        name: 'Lock',
+        type: 'string',
+        jsonPath: '.status.conditions[?(@.type=="StateLocked")].reason',
+        description: 'Whether somebody holds the lock of a state.',
+      },
+      {
+        name: 'Age',
+        type: 'date',
+        jsonPath: '.metadata.creationTimestamp',
+        description: 'Time since creation.',
       },
     ],
   },

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { checks, duration, expression, name, parseDuration } from './common.ts';
+import { ansibleStep } from './ansible-step.ts';
 import { podSettings } from './pod-settings.ts';
 import { conditionStep } from './condition-step.ts';
 import { forEach } from './for-each.ts';
@@ -7,10 +8,13 @@ import { httpStep } from './http-step.ts';
 import { retry } from './retry.ts';
 import { scriptStep } from './script-step.ts';
 import { slackStep } from './slack-step.ts';
+import { terraformStep } from './terraform-step.ts';
 import { workflowStep } from './workflow-step.ts';
 
 const task = {
   name: name('step'),
+  terraform: terraformStep.optional(),
+  ansible: ansibleStep.optional(),
   script: scriptStep.optional(),
   http: httpStep.optional(),
   slack: slackStep.optional(),
@@ -20,10 +24,10 @@ const task = {
 
 const conduct = {
   when: expression(
-    'Runs the step only if this is true; otherwise the step is Skipped, and those after it go on as if it had succeeded. It sees params, trigger, run, workflow, and the phase, outputs and summary of earlier steps, for example int(steps.count.outputs.nodes) > 3. Default: true.',
+    'Runs the step only if this is true; otherwise the step is Skipped, and those after it go on as if it had succeeded. It sees params, trigger, run, workflow, and of earlier steps the phase, outputs and summary, and what a Terraform or Ansible step did as terraform and ansible, for example int(steps.count.outputs.nodes) > 3. Default: true.',
   ).optional(),
   timeout: duration(
-    'How long one attempt may run before it is stopped and fails. Default: 1h for a script, 1m for http, 5m for slack, no limit for a workflow.',
+    'How long one attempt may run before it is stopped and fails. Default: 1h for terraform, ansible and script, 1m for http, 5m for slack, no limit for a workflow.',
   ).optional(),
   retry: retry.optional(),
   continueOnError: z.boolean().optional().meta({
@@ -36,11 +40,21 @@ const conduct = {
 };
 
 /** The members of a step of which exactly one is set: what the step does. */
-export const STEP_TYPES = ['script', 'condition', 'http', 'slack', 'workflow'] as const;
+export const STEP_TYPES = [
+  'terraform',
+  'ansible',
+  'script',
+  'condition',
+  'http',
+  'slack',
+  'workflow',
+] as const;
 export type StepTypeName = (typeof STEP_TYPES)[number];
 
 /** How long one attempt may take of a step that names no `timeout`; a run has limits of its own. */
 const DEFAULT_TIMEOUTS: Partial<Record<StepTypeName, string>> = {
+  terraform: '1h',
+  ansible: '1h',
   script: '1h',
   http: '1m',
   // Slack may ask for a wait of a minute before it takes a message.
@@ -113,4 +127,13 @@ export function stepTypeOf(step: Step | FinallyStep): StepTypeName {
 export function timeoutOf(step: Step | FinallyStep): number {
   const timeout = step.timeout ?? DEFAULT_TIMEOUTS[stepTypeOf(step)];
   return timeout === undefined ? Number.POSITIVE_INFINITY : parseDuration(timeout);
+}
+
+/** What Kubernetes gives a container by itself to end. */
+const DEFAULT_GRACE = '30s';
+
+/** How long an attempt of a step may take to end in good order once it is stopped, in milliseconds. */
+export function gracePeriodOf({ terraform, ansible }: Step | FinallyStep): number {
+  if (terraform) return parseDuration(terraform.gracePeriod ?? '10m');
+  return parseDuration(ansible?.gracePeriod ?? DEFAULT_GRACE);
 }

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { checks, duration } from './common.ts';
+import { type Check, checks, duration } from './common.ts';
 
 /** What a Terraform step does. */
 export const TERRAFORM_ACTIONS = ['plan', 'apply', 'destroy'] as const;
@@ -15,20 +15,26 @@ export const projectName = z
       'Name of the Project, in the same namespace. ${{ expression }} in it is replaced, for example api-${{ item }}.',
   });
 
-const variableName = "k.matches('^[A-Za-z_][A-Za-z0-9_-]*$')";
-
-/** Values of input variables, by name. */
+/** Values of input variables, by name. The API server has no type for maps of any values: see {@link namesOf}. */
 export const terraformVars = z
   .record(z.string().min(1).max(128), z.unknown())
   .optional()
-  .meta({
-    maxProperties: 64,
-    ...checks({
-      rule: `self.all(k, ${variableName})`,
-      message: "is no name of a variable: use letters, digits, '_' and '-', and do not start with a digit",
-      culprit: `self.filter(k, !${variableName})[0]`,
-    }),
-  });
+  .meta({ maxProperties: 64 });
+
+/** A check, on what has such a map, that its keys can be names of variables. */
+export function namesOf(member: string, pattern: string): Check {
+  const map = `dyn(self).${member}`;
+  const isName = `string(k).matches('${pattern}')`;
+  return {
+    rule: `!has(${map}) || ${map}.all(k, ${isName})`,
+    // A culprit would cost more than the API server allows.
+    message: "a name of a variable must consist of letters, digits and '_', and not start with a digit",
+    fieldPath: `.${member}`,
+  };
+}
+
+/** Terraform takes hyphens, Ansible does not. */
+export const TERRAFORM_NAME = '^[A-Za-z_][A-Za-z0-9_-]*$';
 
 /** A Terraform workspace. */
 export const workspaceName = z
@@ -45,7 +51,7 @@ export const terraformStep = z
     project: projectName,
     action: z.enum(TERRAFORM_ACTIONS).meta({
       description:
-        'plan: works out what would change and keeps it. apply: makes exactly the changes of the plan step that plan names. destroy: the same with a plan that was made with destroy: true.',
+        'What is done. plan: works out what would change and keeps it. apply: makes exactly the changes of the plan step that plan names. destroy: the same with a plan that was made with destroy: true.',
     }),
     plan: z.string().min(1).max(256).optional().meta({
       description:
@@ -82,6 +88,7 @@ export const terraformStep = z
     description:
       'Runs Terraform or OpenTofu on a Project. The plan is kept encrypted by the operator, and apply carries out exactly that plan.',
     ...checks(
+      namesOf('vars', TERRAFORM_NAME),
       {
         rule: "self.action != 'apply' || has(self.plan) != (has(self.autoApprove) && self.autoApprove)",
         message:

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { checks, conditions, objectName, scalar, time } from './common.ts';
 import { CONCURRENCY_POLICIES } from './concurrency.ts';
+import { ansibleDetails, terraformDetails } from './runner.ts';
 import { STEP_TYPES } from './step.ts';
 
 /** The phases of a run. */
@@ -125,6 +126,8 @@ const stepStatus = z
       .record(z.string().max(128), z.unknown())
       .optional()
       .meta({ description: 'What the step gave to those after it, read as steps.<name>.outputs.<key>.' }),
+    terraform: terraformDetails.optional(),
+    ansible: ansibleDetails.optional(),
   })
   .meta({ description: 'Where one step stands.' });
 export type StepStatus = z.infer<typeof stepStatus>;

@@ -2,7 +2,7 @@ import type { ControllerRevision } from 'kubernetes-types/apps/v1.d.ts';
 import type { Job } from 'kubernetes-types/batch/v1.d.ts';
 import type { ConfigMap, Pod, Secret } from 'kubernetes-types/core/v1.d.ts';
 import { GROUP, VERSION } from '../api/common.ts';
-import type { Workflow, WorkflowRun } from '../api/resources.ts';
+import type { Project, Workflow, WorkflowRun } from '../api/resources.ts';
 import { createInformer, type Informer } from '../kube/informer.ts';
 import type { Reflector } from '../kube/reflector.ts';
 import { type KubeObject, type ResourceClient, type ResourceType, resourceClient } from '../kube/resource.ts';
@@ -16,6 +16,8 @@ import {
   jobView,
   type PodView,
   podView,
+  type ProjectView,
+  projectView,
   type RevisionView,
   type RunView,
   revisionView,
@@ -38,6 +40,7 @@ const own = ofGroup(GROUP, VERSION);
 const TYPES = {
   workflows: own('Workflow', 'workflows'),
   runs: own('WorkflowRun', 'workflowruns'),
+  projects: own('Project', 'projects'),
   jobs: ofGroup('batch', 'v1')('Job', 'jobs'),
   pods: ofGroup('', 'v1')('Pod', 'pods'),
   secrets: ofGroup('', 'v1')('Secret', 'secrets'),
@@ -58,6 +61,7 @@ export type RunIndex = 'workflow' | 'label' | 'owner' | ContentionIndex;
 export interface Cluster {
   workflows: Kind<Workflow, WorkflowView, 'calls'>;
   runs: Kind<WorkflowRun, RunView, RunIndex>;
+  projects: Kind<Project, ProjectView>;
   jobs: Kind<Job, JobView, 'run'>;
   pods: Kind<Pod, PodView>;
   revisions: Kind<ControllerRevision, RevisionView, 'workflow'>;
@@ -105,6 +109,7 @@ export function createCluster({ transport, namespace, now, onError }: ClusterOpt
       owner: (run: RunView) => (run.owner ? [run.owner.uid] : []),
       ...contentionIndexers,
     }),
+    projects: kind(TYPES.projects, projectView, {}),
     jobs: kind(TYPES.jobs, jobView, { run: (job: JobView) => [job.run.uid] }, LABELS.run),
     pods: kind(TYPES.pods, (pod: Pod) => podView(pod, now()), {}, LABELS.run),
     revisions: kind(

@@ -5,6 +5,7 @@ import { MANAGED_BY } from '../steps/job.ts';
 import { type Answer, fakeCluster } from './fake-cluster.ts';
 import { revisionOf, runOf, startOf } from './fake-run.ts';
 import { createJobAttempts } from './job-attempts.ts';
+import { fakeWorkshop } from '../steps/fake-program.ts';
 
 const run = runOf();
 const revision = revisionOf();
@@ -29,9 +30,14 @@ const withBoth: Answer = ({ method, url }, response) => {
 };
 const closed = [{ type: 'Complete', status: 'True' }];
 
+const { images } = fakeWorkshop();
+
 async function attemptsOf(t: TestContext, answer: Answer) {
   const fake = await fakeCluster(t, answer);
-  return { ...fake, attempts: createJobAttempts(fake.cluster, { script: 'image' }, () => 0) };
+  return {
+    ...fake,
+    attempts: createJobAttempts(fake.cluster, { images, runners: () => undefined, now: () => 0 }),
+  };
 }
 
 test('what is found after a restart is not made again: it may be deleted in that very moment', async (t) => {

@@ -6,8 +6,9 @@ import type { StartEffect } from '../engine/model.ts';
 import { keyOf } from '../kube/store.ts';
 import { jobOf, MANAGED_BY, podOf } from '../steps/job.ts';
 import { type Images, stepTypes } from '../steps/index.ts';
-import type { Program } from '../steps/step-type.ts';
+import { type Program, ProgramError } from '../steps/step-type.ts';
 import type { Cluster } from './cluster.ts';
+import { programContextOf, type Runners } from './program-context.ts';
 import type { Executor } from './executor.ts';
 import { settled } from './settled.ts';
 import { createStarts, findStarted, makeOnce, Refusal, refuseForeign, type Sought } from './starts.ts';
@@ -16,9 +17,13 @@ import { type JobView, type PodView, type RunView, STOP_DEADLINE_SECONDS } from 
 /**
  * Each attempt is one Job with one pod of the same name.
  *
+ * @param runners how the runners of steps reach the operator
  * @param now milliseconds since the epoch
  */
-export function createJobAttempts(cluster: Cluster, images: Images, now: () => number): Executor {
+export function createJobAttempts(
+  cluster: Cluster,
+  { images, runners, now }: { images: Images; runners: Runners; now: () => number },
+): Executor {
   const { jobs, pods, runs } = cluster;
   const starts = createStarts('InvalidPod', now);
 
@@ -69,11 +74,24 @@ export function createJobAttempts(cluster: Cluster, images: Images, now: () => n
         row: effect.step,
         step: effect.spec,
         attempt: effect.attempt,
-        program: programOf(effect, images),
+        program: programOf(run, effect),
         podDefaults,
       },
     );
     return makeOnce(jobs.client, wanted, soughtJob(run, effect));
+  }
+
+  /** @throws {Refusal} */
+  function programOf(run: RunView, effect: StartEffect): Program {
+    const { spec } = effect;
+    const type = stepTypes[stepTypeOf(spec)];
+    if (type.kind !== 'Job') throw new TypeError(`step ${spec.name} runs in no pod`);
+    try {
+      return type.program(spec, programContextOf(run, effect, { cluster, images, runners }));
+    } catch (error) {
+      if (error instanceof ProgramError) throw new Refusal(error.reason, error.message, error);
+      throw error;
+    }
   }
 
   async function ensurePod(run: RunView, job: Job): Promise<void> {
@@ -140,12 +158,6 @@ export function createJobAttempts(cluster: Cluster, images: Images, now: () => n
       return job?.run.uid === run.uid ? job.uid : starts.uidOf(run.uid, id);
     },
   };
-}
-
-function programOf({ spec }: StartEffect, images: Images): Program {
-  const type = stepTypes[stepTypeOf(spec)];
-  if (type.kind === 'Job') return type.program(spec, images);
-  throw new TypeError(`step ${spec.name} runs in no pod`);
 }
 
 /** An API server that drops the field would run the Job a second time. */

@@ -19,17 +19,20 @@ const BLOCKED_RETRY_MS = 2000;
 /** Answers that pass: the token was replaced, somebody else was quicker, or there are too many requests. */
 const PASSING = new Set([401, 404, 409, 429]);
 
-/** What ends an attempt that has not begun, and why. */
+/** What ends an attempt that has not begun, or holds it up, and why. */
 export class Refusal extends Error {
   override readonly name = 'Refusal';
   readonly reason: string;
   /** Through no fault of the step. */
   readonly infrastructure: boolean;
+  /** Somebody may mend it while the step waits: the start is tried again until pendingTimeout. */
+  readonly passing: boolean;
 
-  constructor(reason: string, message: string, { infrastructure = false } = {}) {
+  constructor(reason: string, message: string, { infrastructure = false, passing = false } = {}) {
     super(message);
     this.reason = reason;
     this.infrastructure = infrastructure;
+    this.passing = passing;
   }
 }
 
@@ -209,7 +212,8 @@ export function refuseForeign(
  */
 function verdictOf(error: unknown, invalid: string, finishedAt: number): Observation {
   if (error instanceof Refusal) {
-    const { reason, message, infrastructure } = error;
+    const { reason, message, infrastructure, passing } = error;
+    if (passing) return { state: 'Absent', blocked: { reason, message } };
     const fault = infrastructure ? { infrastructure } : {};
     return { state: 'Ended', result: { outcome: 'Failed', reason, message, finishedAt, ...fault } };
   }

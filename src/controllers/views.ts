@@ -3,7 +3,8 @@ import type { Job } from 'kubernetes-types/batch/v1.d.ts';
 import type { Pod } from 'kubernetes-types/core/v1.d.ts';
 import type { ObjectMeta } from 'kubernetes-types/meta/v1.d.ts';
 import { GROUP } from '../api/common.ts';
-import type { Workflow, WorkflowRun } from '../api/resources.ts';
+import type { ProjectSpec, ProjectStatus } from '../api/project.ts';
+import type { Project, Workflow, WorkflowRun } from '../api/resources.ts';
 import type { WorkflowSpec, WorkflowStatus } from '../api/workflow.ts';
 import type { WorkflowRunSpec, WorkflowRunStatus } from '../api/workflow-run.ts';
 import type { Observation } from '../engine/model.ts';
@@ -19,7 +20,7 @@ interface View {
 }
 
 /** What people may ask of an object by an annotation of our group, without the prefix. */
-export type ControlName = 'cancel' | 'retry' | 'run' | 'params';
+export type ControlName = 'cancel' | 'retry' | 'run' | 'params' | 'unlock';
 
 /** What was asked, by the name of the annotation. */
 export type Control = Readonly<Partial<Record<ControlName, string>>>;
@@ -36,6 +37,12 @@ export interface WorkflowView extends ControlledView {
   generation: number;
   spec: WorkflowSpec;
   status: WorkflowStatus;
+}
+
+export interface ProjectView extends ControlledView {
+  generation: number;
+  spec: ProjectSpec;
+  status: ProjectStatus;
 }
 
 export interface RunView extends ControlledView {
@@ -78,6 +85,10 @@ export function workflowView({ metadata, spec, status = {} }: Workflow): Workflo
     spec,
     status,
   };
+}
+
+export function projectView({ metadata, spec, status = {} }: Project): ProjectView {
+  return { ...controlledViewOf(metadata, ['unlock']), generation: metadata.generation ?? 0, spec, status };
 }
 
 /** Ten thousand finished runs are kept in memory; their steps and params are not. */

@@ -3,10 +3,10 @@ import type { Effect, Node, Observation, Result } from './model.ts';
 import { backoffMs } from './retry.ts';
 import { cut, MAX_MESSAGE, MAX_REASON, MAX_SUMMARY, spanOf, timeOf } from './text.ts';
 
-/** How long a stopped attempt may take to end before it is given up. */
-const STOP_GRACE_MS = 120_000;
-/** What the kubelet gets beyond a step's timeout to end it by itself. */
-const KUBELET_GRACE_MS = 60_000;
+/** What a stopped attempt may take to end beyond its grace period before it is given up. */
+const STOP_MARGIN_MS = 90_000;
+/** What the kubelet gets beyond a step's timeout and grace period to end it by itself. */
+const KUBELET_MARGIN_MS = 30_000;
 /** Longest message of an earlier attempt; a step may have many. */
 const MAX_ATTEMPT_MESSAGE = 128;
 /** Attempts that are kept on record, as the schema of the status has it. */
@@ -101,7 +101,7 @@ const queuedIn = ({ queued }: { queued?: string }) =>
 
 function limits({ node, step, now }: Watch): { pendingEnd: number; end: number } {
   const pendingEnd = startOf(step, now) + node.pendingTimeout;
-  return { pendingEnd, end: pendingEnd + node.timeout + KUBELET_GRACE_MS };
+  return { pendingEnd, end: pendingEnd + node.timeout + node.gracePeriod + KUBELET_MARGIN_MS };
 }
 
 /** When the current attempt started; of the first it is the start of the step. */
@@ -113,7 +113,7 @@ function startOf({ attemptStartedAt, startedAt }: StepStatus, now: number): numb
 function causeToStop(watch: Watch): Cause | undefined {
   const { node, step, seen, halt, now } = watch;
   // A run that was started has steps and a `finally` of its own to end, which may take any time.
-  const grace = node.kind === 'Run' ? Number.POSITIVE_INFINITY : STOP_GRACE_MS;
+  const grace = node.kind === 'Run' ? Number.POSITIVE_INFINITY : node.gracePeriod + STOP_MARGIN_MS;
   if (halt) {
     const message = `${halt.because}, and the step was stopped.`;
     return { ...halt, message, shown: STOPPING, grace: halt.force ? 0 : grace };
@@ -175,7 +175,10 @@ function stop(watch: Watch, cause: Cause): Followed {
   switch (seen.state) {
     case 'Ended':
       return {
-        step: settle(watch, isOwn(seen.result, cause) ? seen.result : { ...failure, ...endOf(seen.result) }),
+        step: settle(
+          watch,
+          isOwn(seen.result, cause) ? seen.result : { ...failure, ...endOf(seen.result, message) },
+        ),
       };
     case 'Absent':
       // What is not seen yet may be on its way.
@@ -194,7 +197,14 @@ function stop(watch: Watch, cause: Cause): Followed {
 const isOwn = (result: Result, cause: Cause) =>
   result.outcome === 'Succeeded' || result.finishedAt + END_PRECISION_MS <= cause.at;
 
-const endOf = ({ finishedAt, uid }: Result) => ({ finishedAt, ...(uid === undefined ? {} : { uid }) });
+/** What an attempt that was stopped left, its own words behind why it was stopped. */
+const endOf = ({ finishedAt, uid, summary, details, note }: Result, message: string) => ({
+  finishedAt,
+  ...(uid === undefined ? {} : { uid }),
+  ...(summary === undefined ? {} : { summary }),
+  ...(details === undefined ? {} : { details }),
+  ...(note === undefined ? {} : { message: `${message} ${note}` }),
+});
 
 /** An attempt that does not end may still be at work, so no other follows it. */
 function giveUp(watch: Watch, failure: Result, grace: number): StepStatus {
@@ -293,6 +303,7 @@ export function end(step: StepStatus, result: Result, now: number): StepStatus {
     ...(result.message === undefined ? {} : { message: cut(result.message, MAX_MESSAGE) }),
     ...(result.summary === undefined ? {} : { summary: cut(result.summary, MAX_SUMMARY) }),
     ...(result.outputs === undefined ? {} : { outputs: result.outputs }),
+    ...result.details,
     finishedAt: timeOf(endTime(step, result, now)),
   };
 }

@@ -1,6 +1,13 @@
 import { parseDuration } from '../api/common.ts';
 import { MAX_INSTANCES } from '../api/for-each.ts';
-import { type FinallyStep, type Step, type StepTypeName, stepTypeOf, timeoutOf } from '../api/step.ts';
+import {
+  type FinallyStep,
+  gracePeriodOf,
+  type Step,
+  type StepTypeName,
+  stepTypeOf,
+  timeoutOf,
+} from '../api/step.ts';
 import type { WorkflowSpec } from '../api/workflow.ts';
 import { compileExpression, type Expression } from './expression.ts';
 import type { ForEachPlan, Node, Problem, StepResolver } from './model.ts';
@@ -49,6 +56,7 @@ export function compileStep(
     expressions: compiler.expressions(spec, resolver, inner),
     timeout: timeoutOf(spec),
     pendingTimeout: parseDuration(pending),
+    gracePeriod: gracePeriodOf(spec),
   };
 }
 

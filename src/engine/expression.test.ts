@@ -150,7 +150,7 @@ test('names that are not known are refused, each with the way out', () => {
       'reads step later, which need not have ended when this step starts: add later to dependsOn',
     ],
     'steps.count.output.nodes': [
-      'reads steps.count.output, which does not exist: there is phase, outputs, summary. Did you mean outputs?',
+      'reads steps.count.output, which does not exist: there is phase, outputs, summary, terraform, ansible. Did you mean outputs?',
     ],
     'steps.check-env.phase == "Succeeded"': [
       'reads steps.check-env as a subtraction because of the "-": write steps["check-env"]',

@@ -15,6 +15,9 @@ export interface StepValues {
   summary: string;
   /** By name; of a step with forEach the list of what its instances gave. */
   outputs: Record<string, unknown> | readonly Record<string, unknown>[];
+  /** What a step of this type did; of one with forEach the list of what its instances did. */
+  terraform?: unknown;
+  ansible?: unknown;
 }
 
 /** What expressions can read. */

@@ -6,6 +6,7 @@ import { compileExpression, type Expression } from './expression.ts';
 import type { Graph, Node, Notification, NotificationEvent, Problem } from './model.ts';
 import { ancestorsOf, dependencies, type Order, sortByDependency } from './order.ts';
 import { checkParam } from './params.ts';
+import { planProblems } from './plan-reference.ts';
 import type { Scope } from './references.ts';
 import { durationProblems, nameProblems, retryProblems, schemaProblems } from './spec-problems.ts';
 import { compileTemplate } from './template.ts';
@@ -137,8 +138,10 @@ function nodeOf(step: Listed, { spec: workflow, order, scopeOf, resolvers, probl
   const previous = last[last.findIndex(({ name }) => name === spec.name) - 1]?.name;
   const finallyWaitsFor = previous === undefined ? [] : [previous];
   const branch = order.branches.get(spec.name);
+  const scope = scopeOf.of(step);
+  problems.push(...planProblems(spec, [...workflow.steps, ...last], scope, field));
   return {
-    ...compileStep(spec, { field, scope: scopeOf.of(step), resolvers, problems, workflow }),
+    ...compileStep(spec, { field, scope, resolvers, problems, workflow }),
     waitsFor: isFinally ? finallyWaitsFor : (order.waitsFor.get(spec.name) ?? []),
     finally: isFinally,
     runIf: isFinally ? 'Always' : (('runIf' in spec ? spec.runIf : undefined) ?? 'Success'),

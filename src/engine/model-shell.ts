@@ -74,7 +74,18 @@ const workflow: StepResolver = {
   },
 };
 
-export const resolvers: Resolvers = { script, condition, http, slack, workflow };
+/** To the engine a step in a pod is a step in a pod. */
+const job: StepResolver = { kind: 'Job', resolve: (spec) => spec };
+
+export const resolvers: Resolvers = {
+  terraform: job,
+  ansible: job,
+  script,
+  condition,
+  http,
+  slack,
+  workflow,
+};
 
 /** From the start of a run, or of its continuation, to its end. */
 export interface Round {

@@ -46,6 +46,8 @@ export interface Node {
   timeout: number;
   /** How long one attempt may take to begin to run, in milliseconds. */
   pendingTimeout: number;
+  /** How long one attempt may take to end in good order once it is stopped, in milliseconds. */
+  gracePeriod: number;
 }
 
 /** How the attempts of a step are carried out: as a Job, by a call of the operator, as another run, or not at all. */
@@ -98,6 +100,10 @@ export interface Result {
   message?: string;
   summary?: string;
   outputs?: Record<string, unknown>;
+  /** What a Terraform or an Ansible step did, beyond what all steps have. */
+  details?: Pick<StepStatus, 'terraform' | 'ansible'>;
+  /** What the program said itself when it was ended from outside: a sentence that goes behind the reason for that. */
+  note?: string;
   /** When it ended, in milliseconds since the epoch. */
   finishedAt: number;
   /** UID of the Job or of the run that was started, when it is known. */

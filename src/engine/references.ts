@@ -38,7 +38,7 @@ const TYPES = new Set([
   'type',
   'uint',
 ]);
-const STEP_FIELDS = ['phase', 'outputs', 'summary'];
+const STEP_FIELDS = ['phase', 'outputs', 'summary', 'terraform', 'ansible'];
 const TRIGGER_FIELDS = ['type', 'name', 'by', 'git'];
 const VARIABLES = ['params', 'steps', 'run', 'workflow', 'trigger'];
 

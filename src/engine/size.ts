@@ -1,3 +1,4 @@
+import type { AnsibleDetails, TerraformDetails } from '../api/runner.ts';
 import type { StepStatus, WorkflowRunStatus } from '../api/workflow-run.ts';
 import { hasEnded } from './summary.ts';
 import { cut } from './text.ts';
@@ -38,8 +39,12 @@ const withRows = (status: WorkflowRunStatus, change: (row: StepStatus) => StepSt
   steps: (status.steps ?? []).map(change),
 });
 
-/** The ends of messages can be missed, UIDs, and of the attempts of a running step all but what they are counted by. */
-function shortRow({ message, attempts, ...row }: StepStatus): StepStatus {
+/**
+ * The ends of messages can be missed, UIDs, lists of single changes and hosts, and of the attempts of a running step all
+ * but what they are counted by.
+ */
+function shortRow({ message, attempts, ...whole }: StepStatus): StepStatus {
+  const row = withoutLists(whole);
   const short = message === undefined ? row : { ...row, message: cut(message, SHORT_TEXT) };
   if (!hasEnded(row)) return attempts ? { ...short, attempts: attempts.map(shortAttempt) } : short;
   const { job, run, ...rest } = short;
@@ -49,6 +54,28 @@ function shortRow({ message, attempts, ...row }: StepStatus): StepStatus {
     ...(run ? { run: { name: run.name } } : {}),
   };
 }
+
+function withoutLists({ terraform, ansible, ...row }: StepStatus): StepStatus {
+  return {
+    ...row,
+    ...(terraform ? { terraform: withoutChanges(terraform) } : {}),
+    ...(ansible ? { ansible: withoutHosts(ansible) } : {}),
+  };
+}
+
+const withoutChanges = ({
+  changes = [],
+  moreChanges = 0,
+  ...counts
+}: TerraformDetails): TerraformDetails => ({
+  ...counts,
+  moreChanges: moreChanges + changes.length,
+});
+
+const withoutHosts = ({ hosts = [], moreHosts = 0, ...counts }: AnsibleDetails): AnsibleDetails => ({
+  ...counts,
+  moreHosts: moreHosts + hosts.length,
+});
 
 const shortAttempt = ({ startedAt, finishedAt, reason }: NonNullable<StepStatus['attempts']>[number]) => ({
   startedAt,

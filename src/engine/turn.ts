@@ -235,10 +235,26 @@ export function valuesOf({ run, steps, instances }: Turn, phase: { phase?: strin
     workflow: { name: workflow },
     run: { name, namespace, uid, ...phase },
     step: (name) => {
-      const { phase = 'Pending', summary = '', outputs = {} } = steps.get(name) ?? {};
+      const { phase = 'Pending', summary = '', outputs = {}, terraform, ansible } = steps.get(name) ?? {};
       const parts = instances.get(name);
-      const list = parts?.map((part) => steps.get(part.name)?.outputs ?? {});
-      return { phase, summary, outputs: list ?? outputs };
+      if (!parts) {
+        return {
+          phase,
+          summary,
+          outputs,
+          ...(terraform ? { terraform } : {}),
+          ...(ansible ? { ansible } : {}),
+        };
+      }
+      const listOf = (member: 'outputs' | 'terraform' | 'ansible') =>
+        parts.map((part) => steps.get(part.name)?.[member] ?? {});
+      return {
+        phase,
+        summary,
+        outputs: listOf('outputs'),
+        terraform: listOf('terraform'),
+        ansible: listOf('ansible'),
+      };
     },
   };
 }

@@ -12,6 +12,7 @@ import {
   retryAfterOf,
   statusLine,
 } from './http-response.ts';
+import { resolvedJson } from './json-templates.ts';
 import { createMask, type Mask } from './mask.ts';
 import { type CallContext, CallError, type CallStepType } from './step-type.ts';
 
@@ -87,18 +88,6 @@ function resolved(step: HttpStep, { text, scalar }: Interpolation): HttpStep {
     ...(json === undefined ? {} : { json: resolvedJson('http.json', json, scalar) }),
     ...(form ? { form: texts('form', form) } : {}),
   };
-}
-
-/** Names are put in brackets where two paths could otherwise be spelled the same. */
-function resolvedJson(field: string, value: unknown, scalar: Interpolation['scalar']): unknown {
-  if (typeof value === 'string') return scalar(field, value);
-  if (Array.isArray(value)) return value.map((entry, i) => resolvedJson(`${field}[${i}]`, entry, scalar));
-  if (typeof value !== 'object' || value === null) return value;
-  const members = Object.entries(value).map(([name, member]) => {
-    const at = /^[A-Za-z_][\w-]*$/.test(name) ? `.${name}` : `[${JSON.stringify(name)}]`;
-    return [name, resolvedJson(`${field}${at}`, member, scalar)];
-  });
-  return Object.fromEntries(members);
 }
 
 /**

@@ -1,9 +1,11 @@
 import type { StepTypeName } from '../api/step.ts';
+import { ansible } from './ansible.ts';
 import { condition } from './condition.ts';
 import { http } from './http.ts';
 import { script } from './script.ts';
 import { createSlack } from './slack.ts';
 import type { StepType } from './step-type.ts';
+import { terraform } from './terraform.ts';
 import { workflow } from './workflow.ts';
 
 /** Slack's own Web API. */
@@ -11,6 +13,8 @@ export const SLACK_API_URL = 'https://slack.com/api';
 
 /** Every type of step, by the member of a step that chooses it. */
 export const createStepTypes = ({ slackApiUrl }: { slackApiUrl: string }): StepTypes => ({
+  terraform,
+  ansible,
   script,
   condition,
   http,

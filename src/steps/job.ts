@@ -4,7 +4,7 @@ import type { OwnerReference } from 'kubernetes-types/meta/v1.d.ts';
 import { API_VERSION, GROUP } from '../api/common.ts';
 import type { PodSettings } from '../api/pod-settings.ts';
 import { type FinallyStep, type Step, timeoutOf } from '../api/step.ts';
-import { attemptLabels } from './labels.ts';
+import { attemptLabels, RUNNER_LABEL } from './labels.ts';
 import type { Program } from './step-type.ts';
 
 /** Value of a Job's `spec.managedBy`: the built-in Job controller leaves such Jobs alone. */
@@ -73,6 +73,7 @@ export function podOf(job: Job): Pod {
       name,
       namespace,
       ...(template?.metadata?.labels ? { labels: template.metadata.labels } : {}),
+      ...(template?.metadata?.annotations ? { annotations: template.metadata.annotations } : {}),
       ownerReferences: [
         { apiVersion: 'batch/v1', kind: 'Job', name, uid, controller: true, blockOwnerDeletion: true },
       ],
@@ -94,18 +95,35 @@ export function runReference(owner: Pick<Owner, 'name' | 'uid'>): OwnerReference
 }
 
 function templateOf(attempt: AttemptSpec, labels: Record<string, string>): PodTemplateSpec {
-  const settings = { ...attempt.podDefaults, ...attempt.step.pod };
-  return { metadata: { labels }, spec: podSpecOf(attempt, settings) };
+  const { program, step } = attempt;
+  const settings = { ...attempt.podDefaults, ...step.pod };
+  return {
+    metadata: {
+      labels: { ...labels, ...(program.isRunner ? { [RUNNER_LABEL]: 'true' } : {}) },
+      ...(program.keepOnNode ? { annotations: KEEP_ON_NODE } : {}),
+    },
+    spec: podSpecOf(program, settings, timeoutOf(step)),
+  };
 }
 
-function podSpecOf(attempt: AttemptSpec, settings: PodSettings): PodSpec {
+/** Asks the cluster autoscaler to leave the node in place. */
+const KEEP_ON_NODE = { 'cluster-autoscaler.kubernetes.io/safe-to-evict': 'false' };
+
+/**
+ * A pod that runs one program, in the restricted Pod Security Standard.
+ *
+ * @param timeout in milliseconds
+ */
+export function podSpecOf(program: Program, settings: PodSettings, timeout: number): PodSpec {
+  const { gracePeriodSeconds, mounts = [] } = program;
+  const serviceAccountName = settings.serviceAccountName ?? program.serviceAccountName;
   return {
     restartPolicy: 'Never',
-    activeDeadlineSeconds: Math.max(1, Math.ceil(timeoutOf(attempt.step) / 1000)),
-    automountServiceAccountToken: settings.serviceAccountName !== undefined,
+    activeDeadlineSeconds: Math.max(1, Math.ceil(timeout / 1000)),
+    automountServiceAccountToken: serviceAccountName !== undefined,
     enableServiceLinks: false,
     // As process 1 a script would ignore SIGTERM, and every stop would take the whole grace period.
-    shareProcessNamespace: true,
+    shareProcessNamespace: program.isRunner !== true,
     securityContext: {
       runAsNonRoot: true,
       runAsUser: UID,
@@ -113,24 +131,26 @@ function podSpecOf(attempt: AttemptSpec, settings: PodSettings): PodSpec {
       fsGroup: UID,
       seccompProfile: { type: 'RuntimeDefault' },
     },
-    containers: [containerOf(attempt, settings)],
+    containers: [containerOf(program, settings)],
     volumes: [
       { name: 'home', emptyDir: {} },
       { name: 'tmp', emptyDir: {} },
       { name: 'workspace', emptyDir: {} },
+      ...mounts.map(({ volume }) => volume),
     ],
-    ...(settings.serviceAccountName ? { serviceAccountName: settings.serviceAccountName } : {}),
+    ...(gracePeriodSeconds === undefined ? {} : { terminationGracePeriodSeconds: gracePeriodSeconds }),
+    ...(serviceAccountName ? { serviceAccountName } : {}),
     ...(settings.nodeSelector ? { nodeSelector: settings.nodeSelector } : {}),
     ...(settings.tolerations ? { tolerations: settings.tolerations } : {}),
     ...(settings.imagePullSecrets ? { imagePullSecrets: settings.imagePullSecrets } : {}),
   } as PodSpec;
 }
 
-function containerOf({ program }: AttemptSpec, settings: PodSettings): Container {
+function containerOf(program: Program, settings: PodSettings): Container {
   return {
     name: MAIN,
     image: program.image,
-    command: program.command,
+    ...(program.command ? { command: program.command } : {}),
     env: [{ name: 'HOME', value: HOME }, { name: 'SIGNALBOX_OUTPUT', value: OUTPUT_FILE }, ...program.env],
     workingDir: WORKSPACE,
     terminationMessagePath: OUTPUT_FILE,
@@ -145,6 +165,11 @@ function containerOf({ program }: AttemptSpec, settings: PodSettings): Container
       { name: 'home', mountPath: HOME },
       { name: 'tmp', mountPath: '/tmp' },
       { name: 'workspace', mountPath: WORKSPACE },
+      ...(program.mounts ?? []).map(({ volume, path, writable }) => ({
+        name: volume.name,
+        mountPath: path,
+        readOnly: writable !== true,
+      })),
     ],
   } as Container;
 }

@@ -10,6 +10,12 @@ export const LABELS = {
   attempt: `${GROUP}/attempt`,
 } as const;
 
+/** Label of the pods that our runner works in: what they leave is a report. */
+export const RUNNER_LABEL = `${GROUP}/runner`;
+
+/** Label of the pods that find out whether the source of a project can be reached. */
+export const PROJECT_LABEL = `${GROUP}/project`;
+
 /** Label of the Secrets that steps may have the operator read for them. */
 export const USE_LABEL = `${GROUP}/use`;
 

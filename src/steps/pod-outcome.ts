@@ -1,7 +1,9 @@
 import type { ContainerStateTerminated, ContainerStatus, Pod } from 'kubernetes-types/core/v1.d.ts';
 import type { Observation, Result } from '../engine/model.ts';
 import { MAIN } from './job.ts';
+import { RUNNER_LABEL } from './labels.ts';
 import { parseOutputs } from './outputs.ts';
+import { reportOf } from './report.ts';
 
 /** What a pod looks like for the outcome of a step: the part of it that is kept in memory. */
 export type PodView = Pick<Pod, 'metadata' | 'status'> & { spec?: { nodeName?: string } };
@@ -18,10 +20,11 @@ export function observePod(pod: PodView, now: number): Observation {
   const main = pod.status?.containerStatuses?.find((container) => container.name === MAIN);
   const terminated = main?.state?.terminated;
   if (terminated && !isEndedFromOutside(pod, terminated)) {
-    return { state: 'Ended', result: exited(terminated, now) };
+    const result = isRunner(pod) ? reported(terminated, now) : exited(terminated, now);
+    return { state: 'Ended', result };
   }
   if (terminated || pod.status?.phase === 'Failed') {
-    return { state: 'Ended', result: endedFromOutside(pod, main, now) };
+    return { state: 'Ended', result: withNote(pod, main, endedFromOutside(pod, main, now)) };
   }
   if (main?.state?.running) return { state: 'Running' };
   return waiting(pod, main);
@@ -31,6 +34,19 @@ export function observePod(pod: PodView, now: number): Observation {
 function isEndedFromOutside({ metadata, status }: PodView, { exitCode }: ContainerStateTerminated): boolean {
   if (status?.phase === 'Failed' && status.reason !== undefined) return true;
   return exitCode !== 0 && metadata?.deletionTimestamp !== undefined;
+}
+
+const isRunner = ({ metadata }: PodView) => metadata?.labels?.[RUNNER_LABEL] === 'true';
+
+/** What our runner says about its end; when it could not say anything, the exit code is what is left. */
+function reported(terminated: ContainerStateTerminated, now: number): Result {
+  const { exitCode, message = '' } = terminated;
+  const finishedAt = terminated.finishedAt ? Date.parse(terminated.finishedAt) : now;
+  const outcome = exitCode === 0 ? 'Succeeded' : 'Failed';
+  const report = reportOf(message);
+  if (report.ok) return { outcome, finishedAt, exitCode, ...report.told };
+  if (outcome === 'Failed') return { outcome, finishedAt, ...exitReason(terminated) };
+  return { outcome: 'Failed', finishedAt, reason: 'InvalidReport', message: report.problem };
 }
 
 function exited(terminated: ContainerStateTerminated, now: number): Result {
@@ -94,6 +110,19 @@ function endedFromOutside(pod: PodView, main: ContainerStatus | undefined, now: 
   }
   const started = terminated?.startedAt !== undefined || main?.state?.running !== undefined;
   return { ...failed, reason, message, infrastructure: true, ...(started ? {} : { notStarted: true }) };
+}
+
+/** With what our runner could still say: how far it came, and that the state is safe. */
+function withNote(pod: PodView, main: ContainerStatus | undefined, result: Result): Result {
+  const report = isRunner(pod) ? reportOf(main?.state?.terminated?.message ?? '') : undefined;
+  if (!report?.ok) return result;
+  const { summary, details, message: note } = report.told;
+  return {
+    ...result,
+    ...(summary === undefined ? {} : { summary }),
+    ...(details === undefined ? {} : { details }),
+    ...(note === undefined ? {} : { note, message: `${result.message ?? ''} ${note}`.trim() }),
+  };
 }
 
 /** Why a pod was ended: the kubelet says so in its status, others in its condition, and kubectl delete nowhere. */

@@ -1,6 +1,7 @@
 import type { EnvVar } from 'kubernetes-types/core/v1.d.ts';
 import type { ScriptStep } from '../api/script-step.ts';
 import type { FinallyStep, Step } from '../api/step.ts';
+import { literal, plainVariables, secretVariables } from './environment.ts';
 import type { JobStepType } from './step-type.ts';
 
 /**
@@ -19,7 +20,7 @@ export const script: JobStepType = {
     return { ...spec, script: { ...source, env } };
   },
 
-  program(spec, images) {
+  program(spec, { images }) {
     const source = scriptOf(spec);
     return { image: source.image ?? images.script, command: commandOf(source), env: environmentOf(source) };
   },
@@ -37,16 +38,6 @@ function commandOf(source: ScriptStep): string[] {
 }
 
 function environmentOf(source: ScriptStep): EnvVar[] {
-  const plain = Object.entries(source.env ?? {}).map(([name, value]) => ({ name, value: literal(value) }));
-  const secret = Object.entries(source.secrets ?? {}).map(([name, key]) => ({
-    name,
-    valueFrom: { secretKeyRef: { name: key.name, key: key.key } },
-  }));
-  return [...plain, ...secret];
+  const plain = plainVariables(source.env ?? {});
+  return [...plain, ...secretVariables(source.secrets ?? {})];
 }
-
-/**
- * The kubelet expands `$(NAME)` in commands and values and makes `$` of `$$`. Every `$` is doubled, so that text
- * arrives as it was written and a value from outside cannot name a variable that holds a Secret.
- */
-const literal = (text: string) => text.replaceAll('$', '$$$$');

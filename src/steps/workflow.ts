@@ -1,5 +1,6 @@
 import type { FinallyStep, Step } from '../api/step.ts';
 import type { WorkflowStep } from '../api/workflow-step.ts';
+import { resolvedScalars } from './json-templates.ts';
 import type { RunStepType } from './step-type.ts';
 
 /** Runs another workflow of the namespace, with params of its own. */
@@ -9,9 +10,7 @@ export const workflow: RunStepType = {
   resolve(spec, { scalar }) {
     const call = workflowOf(spec);
     if (!call.params) return spec;
-    const params = Object.fromEntries(
-      Object.entries(call.params).map(([name, value]) => [name, scalar(`workflow.params.${name}`, value)]),
-    );
+    const params = resolvedScalars('workflow.params', call.params, scalar);
     return { ...spec, workflow: { ...call, params } };
   },
 };

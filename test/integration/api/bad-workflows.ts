@@ -13,6 +13,7 @@ import {
   workflow,
 } from './bad-workflow.ts';
 import { calls, flow } from './bad-flow.ts';
+import { infrastructure } from './bad-infrastructure.ts';
 
 const structure: BadWorkflow[] = [
   {
@@ -333,4 +334,5 @@ export const badWorkflows: readonly BadWorkflow[] = [
   ...expressions,
   ...flow,
   ...calls,
+  ...infrastructure,
 ];

@@ -48,6 +48,62 @@ spec:
   finally:
     - {name: clean, when: "run.phase == 'Failed'", timeout: 250ms1s, script: {bash: make clean}}
 `,
+  'the deployment that everybody wants': `
+apiVersion: signalbox.dev/v1alpha1
+kind: Workflow
+metadata: {name: production-deploy}
+spec:
+  environment: production
+  steps:
+    - {name: plan,   terraform: {project: api-infrastructure, action: plan}}
+    - {name: apply,  terraform: {project: api-infrastructure, action: apply, plan: plan}}
+    - {name: site,   ansible: {project: api-infrastructure, playbook: site.yml, inventory: {groups: '{"web": steps.apply.outputs.hosts}'}}}
+    - {name: test,   http: {url: https://api.example.com/health}}
+    - {name: notify, slack: {channel: "#deployments", message: Deploy complete}}
+`,
+  'a deployment to two regions': `
+apiVersion: signalbox.dev/v1alpha1
+kind: Workflow
+metadata: {name: two-regions}
+spec:
+  steps:
+    - {name: plan, forEach: {items: [us, eu]}, terraform: {project: "api-\${{ item }}", action: plan, vars: {region: "\${{ item }}", sizes: [1, 2]}}}
+    - {name: apply-us, dependsOn: [plan], terraform: {project: api-us, action: apply, plan: "plan[us]"}}
+    - {name: apply-eu, dependsOn: [plan], terraform: {project: api-eu, action: apply, plan: "plan[eu]"}}
+    - {name: verify, dependsOn: [apply-us, apply-eu], http: {url: https://api.example.com/health}}
+`,
+  'a project with everything set': `
+apiVersion: signalbox.dev/v1alpha1
+kind: Project
+metadata: {name: all-of-it}
+spec:
+  description: The API and what it runs on.
+  git: {url: "ssh://git@git.example.com:2222/team/api.git", ref: v1.2.3, path: infra/live, credentials: {name: git}, submodules: true}
+  terraform:
+    engine: terraform
+    version: "1.13"
+    image: registry.example.com/terraform:1
+    workspace: blue
+    vars: {size: 3, zones: [a, b], tags: {team: api}}
+    varsFrom: {password: {name: db, key: password}}
+    varFiles: [live.tfvars]
+    state: managed
+    stateVersions: 5
+    lockTimeout: 0s
+    providerMirror: {url: "https://mirror.example.com/"}
+    pluginCache: {claim: plugins}
+  ansible:
+    inventory: hosts.ini
+    user: deploy
+    credentials: {name: ssh}
+    vault: {name: vault, key: password}
+    requirements: requirements.yml
+    galaxyServer: https://galaxy.example.com
+  serviceAccountName: deployer
+  env: {REGION: eu}
+  secrets: {TOKEN: {name: cloud, key: token}}
+  caBundle: {configMap: {name: ca, key: ca.crt}}
+`,
 };
 
 /** A workflow as large as they may be: 500 steps, each of which waits for up to 256 others. */
