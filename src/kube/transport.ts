@@ -15,6 +15,8 @@ export interface ApiRequest extends RequestName {
   body?: unknown;
   /** @default application/json */
   contentType?: string;
+  /** Form in which the answer is wanted. @default application/json */
+  accept?: string;
   /** Whether sending it twice does the same as once, so that it may be repeated when the answer is lost. */
   idempotent: boolean;
   signal?: AbortSignal | undefined;
@@ -104,14 +106,15 @@ export function createTransport(connection: Connection, options: TransportOption
   }
 
   function outgoing(call: ApiRequest): Outgoing {
-    const { method, body, contentType = 'application/json', signal, fence } = call;
+    const { method, body, contentType = 'application/json', accept, signal, fence } = call;
+    const common = accept === undefined ? headers : { ...headers, accept };
     return {
       method,
       path: basePath + call.path,
       timeoutMs: call.timeoutMs ?? timeoutMs,
       ...(body === undefined
-        ? { headers: { ...headers } }
-        : { headers: { ...headers, 'content-type': contentType }, body: JSON.stringify(body) }),
+        ? { headers: { ...common } }
+        : { headers: { ...common, 'content-type': contentType }, body: JSON.stringify(body) }),
       ...(signal ? { signal } : {}),
       ...(fence && method !== 'GET' ? { beforeSend: () => assertOpen(fence, call) } : {}),
     };

@@ -1,0 +1,31 @@
+import type { ObjectMeta } from 'kubernetes-types/meta/v1.d.ts';
+import { collectionPath, queryString, selectors } from './path.ts';
+import type { CallOptions, ResourceType, Selection } from './resource.ts';
+import type { Transport } from './transport.ts';
+
+const ACCEPT = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1';
+const PAGE_SIZE = 500;
+
+/** The metadata of the selected objects, page by page; what the objects hold does not travel. */
+export async function* listMetadata(
+  transport: Transport,
+  type: ResourceType,
+  selection: Selection,
+  options: CallOptions = {},
+): AsyncGenerator<ObjectMeta> {
+  let next: string | undefined;
+  do {
+    const query = queryString({ ...selectors(selection), limit: PAGE_SIZE, continue: next });
+    const page = (await transport.request({
+      verb: 'list',
+      resource: type.plural,
+      method: 'GET',
+      path: collectionPath(type, selection.namespace) + query,
+      accept: ACCEPT,
+      idempotent: true,
+      ...options,
+    })) as { items: { metadata: ObjectMeta }[]; metadata: { continue?: string } };
+    for (const { metadata } of page.items) yield metadata;
+    next = page.metadata.continue;
+  } while (next);
+}
