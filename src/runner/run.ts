@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { RUNNER_ENV } from '../api/runner.ts';
+import { runAnsible } from './ansible.ts';
 import { RunnerApi } from './api.ts';
 import { trustEnvironment, trustFile } from './certificates.ts';
 import { RunnerError, textOf } from './failure.ts';
@@ -140,6 +141,6 @@ function found(commit: string): Outcome {
 /** Without either, the task is the check of a Project. */
 function chooseWork({ terraform, ansible }: RunnerSettings['task']): Work | undefined {
   if (terraform !== undefined) throw new RunnerError('TaskInvalid', 'This runner has no Terraform yet.');
-  if (ansible !== undefined) throw new RunnerError('TaskInvalid', 'This runner has no Ansible yet.');
+  if (ansible !== undefined) return (place) => runAnsible(ansible, place);
   return undefined;
 }

@@ -1,0 +1,95 @@
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { AnsibleTask } from '../api/runner.ts';
+import { groupsInventory } from './ansible-inventory.ts';
+import { dataYaml } from './ansible-yaml.ts';
+import { RunnerError } from './failure.ts';
+import type { RunnerPaths } from './settings.ts';
+
+/** What Ansible is given as files. Absent is what the task does not ask for. */
+export interface AnsibleFiles {
+  /** Settings of ssh, for Ansible and for the jump hosts on its way. */
+  sshConfig: string;
+  knownHosts: string;
+  privateKey?: string;
+  vaultPassword?: string;
+  /** As ansible-playbook takes it. */
+  inventory?: string;
+  extraVars?: string;
+  /** Where the callback writes its record. */
+  record: string;
+}
+
+/**
+ * Writes the files of a run, for our eyes only: ssh refuses keys that others can read.
+ *
+ * @param folder is made
+ * @throws RunnerError `InventoryInvalid`, `NoHosts` or `CredentialsInvalid`
+ */
+export async function writeAnsibleFiles(
+  task: AnsibleTask,
+  { paths, folder }: { paths: RunnerPaths; folder: string },
+): Promise<AnsibleFiles> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const write = async (name: string, text: string) => {
+    const file = path.join(folder, name);
+    await writeFile(file, text, { mode: 0o600 });
+    return file;
+  };
+  const hosts = path.join(paths.ssh, 'known_hosts');
+  const knownHosts = await write(
+    'known_hosts',
+    task.ssh && existsSync(hosts) ? await readFile(hosts, 'utf8') : '',
+  );
+  const privateKey = task.ssh ? await write('ssh-key', await readPrivateKey(paths.ssh)) : undefined;
+  const inventory = await inventoryOf(task, write);
+  const hasExtraVars = Object.keys(task.extraVars).length > 0;
+  return {
+    record: path.join(folder, 'record.json'),
+    knownHosts,
+    sshConfig: await write('ssh_config', sshConfig(knownHosts, privateKey)),
+    ...(privateKey === undefined ? {} : { privateKey }),
+    // A copy is no program. One in the mount that is executable would be run.
+    ...(task.vault ? { vaultPassword: await write('vault', await readFile(paths.vault, 'utf8')) } : {}),
+    ...(inventory === undefined ? {} : { inventory }),
+    ...(hasExtraVars ? { extraVars: await write('extra-vars.yml', dataYaml(task.extraVars)) } : {}),
+  };
+}
+
+/** OpenSSH reads no key without a line break at its end, which is lost where Secrets are made by hand. */
+async function readPrivateKey(folder: string): Promise<string> {
+  const file = path.join(folder, 'ssh-privatekey');
+  if (!existsSync(file)) {
+    throw new RunnerError(
+      'CredentialsInvalid',
+      'The Secret of ansible.credentials has no ssh-privatekey: add it, and known_hosts.',
+    );
+  }
+  return `${(await readFile(file, 'utf8')).replaceAll('\r\n', '\n').trimEnd()}\n`;
+}
+
+async function inventoryOf(
+  { inventory }: AnsibleTask,
+  write: (name: string, text: string) => Promise<string>,
+): Promise<string | undefined> {
+  if (inventory?.groups !== undefined) {
+    return write('inventory.yml', groupsInventory(inventory.groups));
+  }
+  // Without an ending, Ansible finds out whether it is YAML or INI.
+  if (inventory?.inline !== undefined) return write('inventory', inventory.inline);
+  return inventory?.file;
+}
+
+/** Only the given keys of hosts are known, and no question is asked. */
+function sshConfig(knownHosts: string, privateKey: string | undefined): string {
+  const lines = [
+    'Host *',
+    '  StrictHostKeyChecking yes',
+    `  UserKnownHostsFile ${knownHosts}`,
+    '  GlobalKnownHostsFile none',
+    '  UpdateHostKeys no',
+    ...(privateKey === undefined ? [] : [`  IdentityFile ${privateKey}`, '  IdentitiesOnly yes']),
+  ];
+  return `${lines.join('\n')}\n`;
+}
