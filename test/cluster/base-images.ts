@@ -1,6 +1,6 @@
 import { cp, mkdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { type Binaries, ensureBinaries, ensureTool } from './binaries.ts';
+import { type Binaries, ensureBinaries } from './binaries.ts';
 import { cacheRoot, contentName, makeOnce } from './cache.ts';
 import { contained, run } from './command.ts';
 import { buildArchive, buildOnce, type Image, imagesFolder } from './images.ts';
@@ -20,18 +20,21 @@ export const baseImages = {
 export const pauseImage = 'localhost/signalbox-base/pause:1';
 /** CoreDNS at /bin/coredns and nothing else. */
 export const dnsImage = 'localhost/signalbox-base/coredns:1.13';
-/** versitygw, an object store, at /bin/versitygw and nothing else. */
-export const objectStoreImage = 'localhost/signalbox-base/versitygw:1.8';
 
 /** Builds {@link baseImages} from Debian packages, the Node of this repository and the programs built from Go. */
 export async function buildBases(report: Report = silent): Promise<void> {
   const { kubectl } = await ensureBinaries(report);
-  const archive = await debianArchive(report);
-  const debian = await buildFrom('debian', baseImages.debian, { 'debian.tar': archive }, archive, report);
+  const debian = await buildDebian(report);
   const files = { node: path.join(nodePackage, 'bin', 'node'), npm: await npmPackage() };
   const content = [debian.archive, await nodeVersion(), npmVersion].join();
   await buildFrom('node', baseImages.node, files, content, report);
   await buildFrom('kubectl', baseImages.kubectl, { kubectl }, kubectl, report);
+}
+
+/** Builds the Debian of {@link baseImages} alone. */
+export async function buildDebian(report: Report): Promise<Image> {
+  const archive = await debianArchive(report);
+  return buildFrom('debian', baseImages.debian, { 'debian.tar': archive }, archive, report);
 }
 
 /** Builds the images that a cluster itself runs. */
@@ -42,17 +45,11 @@ export async function buildClusterImages({ pause, coredns }: Binaries, report: R
   ];
 }
 
-/** Builds the image of an object store, for the tests that need one. */
-export async function buildObjectStore(report: Report = silent): Promise<Image> {
-  const versitygw = await ensureTool('versitygw', report);
-  return buildFrom('versitygw', objectStoreImage, { versitygw }, versitygw, report);
-}
-
 /**
  * Builds one of the Dockerfiles in `images/` with a context of these files, by the name that they get there.
  * @param content changes when the files do. They are large: reading them all at every start would take a second.
  */
-async function buildFrom(
+export async function buildFrom(
   dockerfile: string,
   tag: string,
   files: Readonly<Record<string, string>>,
@@ -63,6 +60,7 @@ async function buildFrom(
   return buildOnce(tag, contentName([await readFile(recipe), content]), async (archive) => {
     const context = path.join(imagesFolder, '.context');
     await rm(context, { recursive: true, force: true }); // of a build that was killed
+    await mkdir(context, { recursive: true });
     for (const [name, file] of Object.entries(files))
       await cp(file, path.join(context, name), { recursive: true });
     await buildArchive({ tag, dockerfile: recipe, context }, archive, report);

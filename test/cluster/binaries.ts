@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { cacheRoot, contentName, filesUnder, makeOnce } from './cache.ts';
-import { run } from './command.ts';
+import { buildLimit, goBuild } from './go-build.ts';
 import { withLock } from './lock.ts';
 import type { Report } from './report.ts';
 
@@ -10,9 +10,6 @@ import type { Report } from './report.ts';
 const version = { major: '1', minor: '34', release: 'v1.34.4' };
 const programs = ['kube', 'kubectl', 'helm', 'coredns', 'pause'] as const;
 const source = path.join(import.meta.dirname, 'go');
-/** Programs of other projects that single tests need; each has a module of its own that pins it, in `go-tools/`. */
-const tools = { versitygw: 'github.com/versity/versitygw/cmd/versitygw' } as const;
-const buildLimit = 40 * 60_000;
 
 /** Paths of the programs built from Go. */
 export type Binaries = Readonly<Record<(typeof programs)[number], string>>;
@@ -38,44 +35,17 @@ export async function ensureBinaries(report: Report): Promise<Binaries> {
   return Object.fromEntries(paths) as unknown as Binaries;
 }
 
-/** Gives the path of a program that only some tests need, built from Go unless that has been done before. */
-export async function ensureTool(tool: keyof typeof tools, report: Report): Promise<string> {
-  const module = path.join(import.meta.dirname, 'go-tools', tool);
-  const place = path.join(
-    cacheRoot,
-    'bin',
-    `${tool}-${contentName([process.arch, ...(await filesUnder(module))])}`,
-  );
-  if (existsSync(place)) return place;
-  const make = async (output: string) => {
-    const done = report(`building ${tool} from Go modules`);
-    await goBuild(module, tools[tool], output, '-s -w');
-    done();
-  };
-  return withLock(`${place}.lock`, buildLimit, () => makeOnce(place, make));
-}
-
 async function build(folder: string, report: Report): Promise<void> {
   await mkdir(folder, { recursive: true });
-  const stamp = 'k8s.io/component-base/version';
-  const flags = [
-    '-s -w',
-    `-X ${stamp}.gitVersion=${version.release}`,
-    `-X ${stamp}.gitMajor=${version.major}`,
-    `-X ${stamp}.gitMinor=${version.minor}`,
-  ].join(' ');
+  const component = 'k8s.io/component-base/version';
+  const stamps = {
+    [`${component}.gitVersion`]: version.release,
+    [`${component}.gitMajor`]: version.major,
+    [`${component}.gitMinor`]: version.minor,
+  };
   for (const program of programs) {
     const done = report(`building ${program} from Go modules`);
-    await goBuild(source, `./${program}`, path.join(folder, program), flags);
+    await goBuild(source, { target: `./${program}`, stamps }, path.join(folder, program));
     done();
   }
-}
-
-/** @param target the package to build, as seen from the module */
-async function goBuild(module: string, target: string, output: string, linkerFlags: string): Promise<void> {
-  const options = ['-trimpath', '-buildvcs=false', '-ldflags', linkerFlags, '-o', output];
-  await run(['go', '-C', module, 'build', ...options, target], {
-    limit: buildLimit,
-    env: { CGO_ENABLED: '0' },
-  });
 }

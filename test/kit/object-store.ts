@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Service } from 'kubernetes-types/core/v1.d.ts';
-import { buildObjectStore, objectStoreImage } from '../cluster/base-images.ts';
+import { buildObjectStore, objectStoreImage } from '../cluster/tool-images.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { load } from '../cluster/images.ts';
 import type { Kit } from './kit.ts';

@@ -1,0 +1,44 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { cacheRoot, contentName, filesUnder, makeOnce } from './cache.ts';
+import { buildLimit, type GoProgram, goBuild } from './go-build.ts';
+import { withLock } from './lock.ts';
+import type { Report } from './report.ts';
+
+/** Programs of other projects that single tests need; each has a module of its own that pins it, in `go-tools/`. */
+const tools = {
+  // Without the stamp they call themselves a version of developers.
+  opentofu: {
+    target: 'github.com/opentofu/opentofu/cmd/tofu',
+    stamps: { 'github.com/opentofu/opentofu/version.dev': 'no' },
+  },
+  terraform: {
+    target: 'github.com/hashicorp/terraform',
+    stamps: { 'github.com/hashicorp/terraform/version.dev': 'no' },
+  },
+  'terraform-provider-time': { target: 'github.com/hashicorp/terraform-provider-time' },
+  versitygw: { target: 'github.com/versity/versitygw/cmd/versitygw' },
+} as const satisfies Readonly<Record<string, GoProgram>>;
+
+export type Tool = keyof typeof tools;
+
+/** Gives the path of a program that only some tests need, built from Go unless that has been done before. */
+export async function ensureTool(tool: Tool, report: Report): Promise<string> {
+  const module = moduleOf(tool);
+  const recipe = [process.arch, JSON.stringify(tools[tool]), ...(await filesUnder(module))];
+  const place = path.join(cacheRoot, 'bin', `${tool}-${contentName(recipe)}`);
+  if (existsSync(place)) return place;
+  const make = async (output: string) => {
+    const done = report(`building ${tool} from Go modules`);
+    await goBuild(module, tools[tool], output);
+    done();
+  };
+  return withLock(`${place}.lock`, buildLimit, () => makeOnce(place, make));
+}
+
+/** Builds all of them that are missing, so that no test has to wait for it. */
+export async function ensureTools(report: Report): Promise<void> {
+  for (const tool of Object.keys(tools) as Tool[]) await ensureTool(tool, report);
+}
+
+const moduleOf = (tool: Tool) => path.join(import.meta.dirname, 'go-tools', tool);
