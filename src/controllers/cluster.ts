@@ -8,8 +8,9 @@ import type { Reflector } from '../kube/reflector.ts';
 import { type KubeObject, type ResourceClient, type ResourceType, resourceClient } from '../kube/resource.ts';
 import { type Indexer, keyOf } from '../kube/store.ts';
 import type { Transport } from '../kube/transport.ts';
-import { LABELS, labelValue } from '../steps/labels.ts';
+import { LABELS, labelValue, PROJECT_LABEL } from '../steps/labels.ts';
 import { callsOf } from './cycles.ts';
+import { type CheckView, checkView } from './source-check.ts';
 import { type ContentionIndex, contentionIndexers } from './contention.ts';
 import {
   type JobView,
@@ -64,6 +65,8 @@ export interface Cluster {
   projects: Kind<Project, ProjectView>;
   jobs: Kind<Job, JobView, 'run'>;
   pods: Kind<Pod, PodView>;
+  /** The pods that find out whether the source of a project can be reached. */
+  checks: Kind<Pod, CheckView, 'project'>;
   revisions: Kind<ControllerRevision, RevisionView, 'workflow'>;
   /** Read one at a time, when a step asks for it, and neither listed nor kept. */
   secrets: ResourceClient<Secret>;
@@ -112,6 +115,12 @@ export function createCluster({ transport, namespace, now, onError }: ClusterOpt
     projects: kind(TYPES.projects, projectView, {}),
     jobs: kind(TYPES.jobs, jobView, { run: (job: JobView) => [job.run.uid] }, LABELS.run),
     pods: kind(TYPES.pods, (pod: Pod) => podView(pod, now()), {}, LABELS.run),
+    checks: kind(
+      TYPES.pods,
+      (pod: Pod) => checkView(pod, now()),
+      { project: (check: CheckView) => [check.project] },
+      PROJECT_LABEL,
+    ),
     revisions: kind(
       TYPES.revisions,
       revisionView,

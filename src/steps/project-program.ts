@@ -99,7 +99,7 @@ const tokenMount: Mount = {
 
 export const secretMount = (name: string, secretName: string, path: string): Mount => ({
   path,
-  volume: { name, secret: { secretName, defaultMode: READ_ONLY } },
+  volume: { name, secret: { secretName, ...MAY_BE_MISSING } },
 });
 
 /** One key of a Secret as a file. */
@@ -109,7 +109,7 @@ export const keyMount = (
   path: string,
 ): Mount => ({
   path: folderOf(path),
-  volume: { name, secret: { secretName, items: [{ key, path: fileOf(path) }], defaultMode: READ_ONLY } },
+  volume: { name, secret: { secretName, items: [{ key, path: fileOf(path) }], ...MAY_BE_MISSING } },
 });
 
 export const claimMount = (name: string, claimName: string, path: string): Mount => ({
@@ -117,15 +117,18 @@ export const claimMount = (name: string, claimName: string, path: string): Mount
   volume: { name, persistentVolumeClaim: { claimName } } satisfies Volume,
 });
 
-/** By its owner and its group, which is that of the pod. */
-const READ_ONLY = 0o440;
+/**
+ * Read by the group, which is that of the pod. What is missing the runner says at once; the kubelet would wait for it
+ * and tell nobody.
+ */
+const MAY_BE_MISSING = { defaultMode: 0o440, optional: true };
 
 function caMount({ secret, configMap }: NonNullable<ProjectSpec['caBundle']>): Mount {
   if (secret) return keyMount('ca', secret, RUNNER_PATHS.ca);
   const items = [{ key: configMap?.key ?? '', path: fileOf(RUNNER_PATHS.ca) }];
   return {
     path: folderOf(RUNNER_PATHS.ca),
-    volume: { name: 'ca', configMap: { name: configMap?.name ?? '', items } },
+    volume: { name: 'ca', configMap: { name: configMap?.name ?? '', items, optional: true } },
   };
 }
 

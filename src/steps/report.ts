@@ -30,3 +30,9 @@ function fromJson(text: string): unknown {
     return undefined;
   }
 }
+
+/** The commit that a runner found, if it says so. */
+export function commitOf(text: string): string | undefined {
+  const parsed = runnerReport.safeParse(fromJson(text));
+  return parsed.success ? parsed.data.commit : undefined;
+}

@@ -102,7 +102,7 @@ const graph: BadWorkflow[] = [
 const scripts: BadWorkflow[] = [
   atApply(
     'a step that does nothing',
-    '"build" must set exactly one of these, to say what the step does: script',
+    '"build" must set exactly one of these, to say what the step does: terraform, ansible, script',
     '{steps: [{name: build}]}',
   ),
   atApply(
