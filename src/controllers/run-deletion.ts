@@ -7,10 +7,10 @@ import type { Cluster } from './cluster.ts';
 import { deleteAll } from './delete-all.ts';
 import { RUN_FINALIZER, removeFinalizer } from './finalizers.ts';
 import { warning } from './happenings.ts';
-import type { RunView } from './views.ts';
+import { DEFAULT_GRACE_MS, type RunView } from './views.ts';
 
-/** How long what a deleted run started may take to end. */
-const GRACE_MS = 120_000;
+/** How long what a deleted run started may take to end beyond its grace period. */
+const MARGIN_MS = 90_000;
 /** Longest list of what did not end. */
 const MAX_NAMES = 5;
 
@@ -34,14 +34,18 @@ export function createRunDeletion({ cluster, queue, attempts, events, now }: Run
     if (children.length === 0) await attempts.close({ ...run, status: { finishedAt: timeOf(now()) } });
   }
 
-  /** What has not ended yet, by kind and name. */
-  function remaining(run: RunView): string[] {
+  /** What has not ended yet, by kind and name, and how long it may take, in milliseconds. */
+  function remaining(run: RunView): { names: string[]; grace: number } {
     const children = runs.store.byIndex('owner', run.uid).map(({ name }) => `run ${name}`);
     const active = jobs.store.byIndex('run', run.uid).flatMap((job) => {
       const pod = pods.store.get(keyOf(job));
-      return pod?.job === job.uid && pod.observation.state !== 'Ended' ? [`pod ${pod.name}`] : [];
+      return pod?.job === job.uid && pod.observation.state !== 'Ended' ? [pod] : [];
     });
-    return [...children, ...active];
+    const graces = active.map(({ gracePeriod }) => gracePeriod);
+    return {
+      names: [...children, ...active.map(({ name }) => `pod ${name}`)],
+      grace: Math.max(DEFAULT_GRACE_MS, ...graces) + MARGIN_MS,
+    };
   }
 
   runs.store.subscribe((change) => {
@@ -55,16 +59,17 @@ export function createRunDeletion({ cluster, queue, attempts, events, now }: Run
     async release(run: RunView, deletedAt: number): Promise<void> {
       if (!run.finalizers.includes(RUN_FINALIZER)) return;
       await stop(run);
-      const left = remaining(run);
-      const wait = deletedAt + GRACE_MS - now();
-      if (left.length > 0 && wait > 0) return queue.addAfter(keyOf(run), wait);
-      if (left.length > 0) events.record(warning(run, 'DeletionForced', forced(left)));
+      const { names, grace } = remaining(run);
+      const wait = deletedAt + grace - now();
+      if (names.length > 0 && wait > 0) return queue.addAfter(keyOf(run), wait);
+      if (names.length > 0) events.record(warning(run, 'DeletionForced', forced(names, grace)));
       await removeFinalizer(runs.client, run, RUN_FINALIZER);
     },
   };
 }
 
-function forced(left: readonly string[]): string {
+/** @param grace in milliseconds */
+function forced(left: readonly string[], grace: number): string {
   const others = left.length > MAX_NAMES ? ` and ${left.length - MAX_NAMES} more` : '';
-  return `The run is gone, and these had not ended ${GRACE_MS / 60_000} minutes after they were asked to: ${left.slice(0, MAX_NAMES).join(', ')}${others}.`;
+  return `The run is gone, and these had not ended ${grace / 60_000} minutes after they were asked to: ${left.slice(0, MAX_NAMES).join(', ')}${others}.`;
 }

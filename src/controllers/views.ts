@@ -68,6 +68,8 @@ export interface PodView extends View {
   /** Its label that names the run. */
   run: string;
   scheduled: boolean;
+  /** How long it may take to end once it is stopped, in milliseconds. */
+  gracePeriod: number;
   /** Whether it has been asked to end. */
   stopping: boolean;
   startedAt: string | undefined;
@@ -144,6 +146,9 @@ export function jobView({ metadata = {}, status }: Job): JobView {
   };
 }
 
+/** What Kubernetes gives a pod by itself. */
+export const DEFAULT_GRACE_MS = 30_000;
+
 /** @param now milliseconds since the epoch */
 export function podView(pod: Pod, now: number): PodView {
   const { metadata = {}, spec, status } = pod;
@@ -153,6 +158,7 @@ export function podView(pod: Pod, now: number): PodView {
     job: metadata.ownerReferences?.find((reference) => reference.controller)?.uid ?? '',
     run: metadata.labels?.[LABELS.run] ?? '',
     scheduled,
+    gracePeriod: (spec?.terminationGracePeriodSeconds ?? DEFAULT_GRACE_MS / 1000) * 1000,
     // Without a node nobody watches the deadline, which may be that of a step with a short timeout.
     stopping:
       metadata.deletionTimestamp !== undefined ||

@@ -129,6 +129,22 @@ test('what the steps changed is added up; zeros and what is no count are left ou
   assert.equal(changes({ added: Number.POSITIVE_INFINITY, changed: '' }, { destroyed: true }), undefined);
 });
 
+test('what Terraform changed counts, and not what it only planned', () => {
+  const counts = { add: 3, change: 1, destroy: 0, import: 0, replace: 0, outputs: 0 };
+  const changes = (...terraform: (typeof counts & { drifted?: boolean; autoApproved?: boolean })[]) => {
+    const steps = terraform.map((each, index) =>
+      step(`s-${index}`, { terraform: each, outputs: { added: 7 } }),
+    );
+    return fieldsOf(summaryMessage({ ...deployment, steps }, END))['Changes applied'];
+  };
+  assert.equal(changes({ ...counts, drifted: true }, counts), '3 resources added, 1 resource changed');
+  assert.equal(changes({ ...counts, drifted: true }), undefined);
+  assert.equal(
+    changes({ ...counts, drifted: true, autoApproved: true }),
+    '3 resources added, 1 resource changed',
+  );
+});
+
 test('the trigger is told in the words of people', () => {
   const told = (trigger: RunFacts['trigger']) =>
     fieldsOf(summaryMessage({ ...deployment, trigger }, END))['Triggered by'];

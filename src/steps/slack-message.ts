@@ -141,11 +141,23 @@ function durationOf({ startedAt, finishedAt }: RunFacts, state: State, now: numb
 
 /** What the steps report to have changed, all together: `3 resources added, 1 resource changed`. */
 function changesOf(steps: readonly StepStatus[]): string {
-  const changes = ['added', 'changed', 'destroyed'].flatMap((key) => {
-    const count = steps.reduce((sum, { outputs }) => sum + countOf(outputs?.[key]), 0);
+  const changes = (['added', 'changed', 'destroyed'] as const).flatMap((key) => {
+    const count = steps.reduce(
+      (sum, step) => sum + (appliedBy(step)?.[key] ?? countOf(step.outputs?.[key])),
+      0,
+    );
     return count === 0 ? [] : [`${count} ${count === 1 ? 'resource' : 'resources'} ${key}`];
   });
   return changes.join(', ');
+}
+
+/** What a Terraform step changed; what a plan only works out is not changed. */
+function appliedBy({ terraform }: StepStatus) {
+  if (!terraform) return undefined;
+  if (terraform.drifted !== undefined && !terraform.autoApproved)
+    return { added: 0, changed: 0, destroyed: 0 };
+  const { add: added, change: changed, destroy: destroyed } = terraform;
+  return { added, changed, destroyed };
 }
 
 /** An output that is a whole number; scripts give theirs as text. */

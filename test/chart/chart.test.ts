@@ -20,6 +20,15 @@ const changes: Record<string, unknown> = {
   'scriptImage.repository': 'registry.example.com/script',
   'scriptImage.tag': 'main',
   'scriptImage.digest': digest,
+  'opentofuImage.repository': 'registry.example.com/opentofu',
+  'opentofuImage.tag': 'main',
+  'opentofuImage.digest': digest,
+  'terraformImage.repository': 'registry.example.com/terraform',
+  'terraformImage.tag': 'main',
+  'terraformImage.digest': digest,
+  'ansibleImage.repository': 'registry.example.com/ansible',
+  'ansibleImage.tag': 'main',
+  'ansibleImage.digest': digest,
   imagePullSecrets: [{ name: 'registry' }],
   namespace: 'team-a',
   logLevel: 'debug',
@@ -167,9 +176,11 @@ test('the lease that the operator asks for is the one that it may have', async (
 
 test('images are named by tag, by default that of the chart, or by digest', async () => {
   const image = async (values: Values) => {
-    const objects = await render({ image: values, scriptImage: values });
-    const script = argumentsOf(objects).find((argument) => argument.startsWith('--script-image='));
-    return [deploymentOf(objects).spec?.template.spec?.containers[0]?.image, script];
+    const names = ['script', 'opentofu', 'terraform', 'ansible'];
+    const images = Object.fromEntries(names.map((name) => [`${name}Image`, values]));
+    const objects = await render({ image: values, ...images });
+    const flags = argumentsOf(objects).filter((argument) => /^--[a-z]+-image=/.test(argument));
+    return [deploymentOf(objects).spec?.template.spec?.containers[0]?.image, ...flags];
   };
   const { appVersion } = parse(await readFile(path.join(chart, 'Chart.yaml'), 'utf8')) as {
     appVersion: string;
@@ -177,11 +188,16 @@ test('images are named by tag, by default that of the chart, or by digest', asyn
   assert.deepEqual(await image({}), [
     `signalbox:${appVersion}`,
     `--script-image=signalbox-script:${appVersion}`,
+    `--opentofu-image=signalbox-opentofu:${appVersion}`,
+    `--terraform-image=signalbox-terraform:${appVersion}`,
+    `--ansible-image=signalbox-ansible:${appVersion}`,
   ]);
-  assert.deepEqual(await image({ repository: 'r', tag: 'main' }), ['r:main', '--script-image=r:main']);
+  const all = (image: string) =>
+    ['script', 'opentofu', 'terraform', 'ansible'].map((name) => `--${name}-image=${image}`);
+  assert.deepEqual(await image({ repository: 'r', tag: 'main' }), ['r:main', ...all('r:main')]);
   assert.deepEqual(await image({ repository: 'r', tag: 'x', digest }), [
     `r@${digest}`,
-    `--script-image=r@${digest}`,
+    ...all(`r@${digest}`),
   ]);
 });
 
