@@ -11,6 +11,8 @@ export interface Mask {
   /** In a whole text. */
   text(text: string): string;
   stream(): MaskStream;
+  /** Hides more from now on, in streams that are open too. */
+  hide(secrets: Iterable<string>): void;
 }
 
 const HIDDEN = '***';
@@ -28,10 +30,12 @@ const LINE_BREAKS = /[\r\n]+/g;
  * overlap, all that any of them covers is hidden.
  */
 export function createMask(secrets: Iterable<string>): Mask {
-  const patterns = new Patterns(spellingsOf(secrets));
+  const patterns = new Patterns();
+  patterns.add(spellingsOf(secrets));
   const stream = () => new Stream(patterns);
   return {
     stream,
+    hide: (secrets) => patterns.add(spellingsOf(secrets)),
     text(text) {
       const whole = stream();
       return whole.push(text) + whole.end();
@@ -93,11 +97,15 @@ function* base64Spellings(secret: string): Generator<string> {
 class Patterns {
   private readonly byStart = new Map<string, string[]>();
 
-  constructor(spellings: Iterable<string>) {
-    const unique = new Set([...spellings].map((text) => text.replace(LINE_BREAKS, '')));
-    for (const pattern of [...unique].sort((a, b) => b.length - a.length)) {
+  add(spellings: Iterable<string>): void {
+    for (const spelling of spellings) {
+      const pattern = spelling.replace(LINE_BREAKS, '');
       const start = pattern.charAt(0);
-      this.byStart.set(start, [...(this.byStart.get(start) ?? []), pattern]);
+      const others = (this.byStart.get(start) ?? []).filter((other) => other !== pattern);
+      this.byStart.set(
+        start,
+        [...others, pattern].sort((a, b) => b.length - a.length),
+      );
     }
   }
 

@@ -58,14 +58,16 @@ function shortenTerraform(details: TerraformDetails): TerraformDetails {
   const kept = changes
     .slice(0, CHANGES)
     .map(({ address, action }) => ({ address: cut(address, ADDRESS_LENGTH), action }));
-  return { ...details, changes: kept, moreChanges: moreChanges + changes.length - kept.length };
+  const more = moreChanges + changes.length - kept.length;
+  return { ...details, changes: kept, ...(more > 0 ? { moreChanges: more } : {}) };
 }
 
 function shortenAnsible(details: AnsibleDetails): AnsibleDetails {
   const { hosts, moreHosts = 0 } = details;
   if (hosts === undefined) return { ...details };
   const kept = hosts.slice(0, HOSTS);
-  return { ...details, hosts: kept, moreHosts: moreHosts + hosts.length - kept.length };
+  const more = moreHosts + hosts.length - kept.length;
+  return { ...details, hosts: kept, ...(more > 0 ? { moreHosts: more } : {}) };
 }
 
 function dropListEntry({ terraform, ansible }: RunnerReport, least: number): boolean {

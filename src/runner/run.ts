@@ -18,6 +18,7 @@ import {
   toolEnvironment,
 } from './settings.ts';
 import { checkOut, checkSource, commitOfRun, resolveRef } from './source.ts';
+import { runTerraform } from './terraform.ts';
 import type { Outcome, Work } from './work.ts';
 
 /** What a runner works with. */
@@ -43,7 +44,7 @@ export async function run(host: RunnerHost): Promise<number> {
   host.onStop(() => stop.abort());
   const { mask, settings } = prepare(host);
   const log = new Log(mask, host.write, () => performance.now());
-  const outcome = await guarded(async () => doTask(settings(), host, log, stop.signal));
+  const outcome = await guarded(async () => doTask(settings(), host, { log, mask, stop: stop.signal }));
   finish(outcome, host, { mask, log });
   return outcome.succeeded ? 0 : 1;
 }
@@ -98,8 +99,7 @@ function finish(
 async function doTask(
   { task, api: access }: RunnerSettings,
   host: RunnerHost,
-  log: Log,
-  stop: AbortSignal,
+  { log, mask, stop }: { log: Log; mask: Mask; stop: AbortSignal },
 ): Promise<Outcome> {
   const { source } = task;
   checkSource(source, host.protocols);
@@ -128,7 +128,18 @@ async function doTask(
       return checkOut(git, source, { commit, folder: path.join(host.workspace, 'source'), log });
     });
     const env = { ...environment, ...git.environment };
-    return await work({ task, code, env, folder, paths: host.paths, grant: access.grant, api, log, stop });
+    return await work({
+      task,
+      code,
+      env,
+      folder,
+      paths: host.paths,
+      grant: access.grant,
+      api,
+      log,
+      mask,
+      stop,
+    });
   } finally {
     api.close();
   }
@@ -140,7 +151,7 @@ function found(commit: string): Outcome {
 
 /** Without either, the task is the check of a Project. */
 function chooseWork({ terraform, ansible }: RunnerSettings['task']): Work | undefined {
-  if (terraform !== undefined) throw new RunnerError('TaskInvalid', 'This runner has no Terraform yet.');
+  if (terraform !== undefined) return (place) => runTerraform(terraform, place);
   if (ansible !== undefined) return (place) => runAnsible(ansible, place);
   return undefined;
 }

@@ -1,6 +1,7 @@
 import type { RunnerReport, RunnerTask } from '../api/runner.ts';
 import type { RunnerApi } from './api.ts';
 import type { Log } from './log.ts';
+import type { Mask } from './mask.ts';
 import type { Environment } from './process.ts';
 import type { RunnerPaths } from './settings.ts';
 import type { CheckedOut } from './source.ts';
@@ -24,6 +25,7 @@ export interface WorkPlace {
   grant: string;
   api: RunnerApi;
   log: Log;
+  mask: Mask;
   /** Somebody asked the step to stop. */
   stop: AbortSignal;
 }
