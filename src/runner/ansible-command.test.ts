@@ -78,7 +78,7 @@ suite('the environment of Ansible', () => {
       ANSIBLE_ASK_PASS: 'True',
       ANSIBLE_GATHERING: 'explicit',
     });
-    assert.equal(env['ANSIBLE_STDOUT_CALLBACK'], 'default');
+    assert.equal(env['ANSIBLE_STDOUT_CALLBACK'], 'signalbox_log');
     assert.equal(env['ANSIBLE_FORCE_COLOR'], 'False');
     assert.equal(env['ANSIBLE_ASK_PASS'], 'False');
     assert.equal(env['ANSIBLE_HOST_KEY_CHECKING'], 'True');

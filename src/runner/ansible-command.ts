@@ -85,9 +85,9 @@ export function ansibleEnvironment(
   };
 }
 
-/** Lines for `kubectl logs`, as Ansible writes them, when it writes them. */
+/** Lines for `kubectl logs`, as Ansible writes them, when it writes them, by the callback of the image. */
 const logEnvironment = {
-  ANSIBLE_STDOUT_CALLBACK: 'default',
+  ANSIBLE_STDOUT_CALLBACK: 'signalbox_log',
   ANSIBLE_NOCOLOR: 'True',
   ANSIBLE_FORCE_COLOR: 'False',
   ANSIBLE_NOCOWS: 'True',

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { AnsibleTask } from '../api/runner.ts';
 import { ansibleEnvironment, galaxyArguments, playbookArguments } from './ansible-command.ts';
+import { FirstError } from './ansible-error.ts';
 import { type AnsibleFiles, writeAnsibleFiles } from './ansible-files.ts';
 import { ansibleOutcome } from './ansible-outcome.ts';
 import { readRecord } from './ansible-record.ts';
@@ -82,12 +83,12 @@ async function runTool(
   command: Command,
   { log, stop }: WorkPlace,
 ): Promise<{ exit: Exit; error: string | undefined }> {
-  let error: string | undefined;
+  const error = new FirstError();
   const stderr = lines((line) => {
     log.line(line);
-    if (line.startsWith('[ERROR]: ')) error ??= line.slice('[ERROR]: '.length).trim();
+    error.take(line);
   });
   const stdout = lines((line) => log.line(line));
   const exit = await runProgram(command, { stdout, stderr, stop, stopBy: 'SIGINT' });
-  return { exit, error };
+  return { exit, error: error.text };
 }
