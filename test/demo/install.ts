@@ -5,6 +5,7 @@ import { run } from '../cluster/command.ts';
 import { build, load } from '../cluster/images.ts';
 import type { Report } from '../cluster/report.ts';
 import type { ClusterOptions } from '../cluster/settings.ts';
+import { buildEngines, engineImages } from '../cluster/tool-images.ts';
 
 export const root = path.resolve(import.meta.dirname, '../..');
 
@@ -13,6 +14,7 @@ export const NAMESPACE = 'signalbox-system';
 
 const OPERATOR = 'localhost/signalbox/operator';
 const SCRIPT = 'localhost/signalbox/script';
+const RUNNERS = ['opentofu', 'terraform', 'ansible'] as const;
 const TAG = 'dev';
 export const scriptImage = `${SCRIPT}:${TAG}`;
 export const operatorImage = `${OPERATOR}:${TAG}`;
@@ -43,11 +45,46 @@ export async function install(
     'image.tag': TAG,
     'scriptImage.repository': SCRIPT,
     'scriptImage.tag': TAG,
+    ...Object.fromEntries(RUNNERS.flatMap(runnerImageValues)),
     // The tag stays the same when the content changes: this makes the pods be replaced.
     'podAnnotations.content': path.basename(operator.archive, '.tar'),
     ...values,
   });
   return cluster;
+}
+
+const runnerImageValues = (runner: Runner): [string, string][] => [
+  [`${runner}Image.repository`, `localhost/signalbox/${runner}`],
+  [`${runner}Image.tag`, TAG],
+];
+
+/** What a step on a Project can run in. */
+export type Runner = (typeof RUNNERS)[number];
+
+/** Tag of an image that {@link loadRunner} gives to a cluster. */
+export const runnerImage = (runner: Runner) => `localhost/signalbox/${runner}:${TAG}`;
+
+/** Builds the image of a runner and gives it to the cluster. The engines are built from Go when they first are needed. */
+export async function loadRunner(cluster: Cluster, runner: Runner, report: Report): Promise<void> {
+  await buildBases(report);
+  if (runner !== 'ansible') await buildEngines(report);
+  const image = await build(
+    {
+      tag: runnerImage(runner),
+      dockerfile: path.join(
+        root,
+        `deploy/images/${runner === 'ansible' ? 'ansible' : 'terraform'}/Dockerfile`,
+      ),
+      context: root,
+      args: {
+        BASE: baseImages.debian,
+        NODE_BASE: baseImages.node,
+        ...(runner === 'ansible' ? {} : { ENGINE_BASE: engineImages[runner] }),
+      },
+    },
+    report,
+  );
+  await load(cluster, image);
 }
 
 /** Boots a cluster that has the image of script steps. */

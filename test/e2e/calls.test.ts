@@ -101,7 +101,7 @@ suite('the examples that call others, which run in the cluster', () => {
 
   test('deploy-notify: a failed deployment is told by itself, with what failed', async (t) => {
     await applyExample(kit, 'deploy-notify');
-    const run = await finished(await runNow(kit, 'production-deploy', { health: `${store.url}/none` }));
+    const run = await finished(await runNow(kit, 'deploy-notify', { health: `${store.url}/none` }));
     assert.equal(run.status?.phase, 'Failed');
     assert.equal(stepOf(run, 'notify').phase, 'Skipped');
     const told = await kit.waitForRun(run.metadata.name ?? '', ({ status }) =>
@@ -115,7 +115,7 @@ suite('the examples that call others, which run in the cluster', () => {
     const { text } = sent?.body ?? {};
     assert.match(
       String(text),
-      /^Deployment Failed\nWorkflow: production-deploy\nEnvironment: production\nStatus: Failed\n/,
+      /^Deployment Failed\nWorkflow: deploy-notify\nEnvironment: production\nStatus: Failed\n/,
     );
     assert.match(String(text), /test failed/);
   });
@@ -141,10 +141,7 @@ async function sampleMessage(): Promise<unknown> {
 function withoutChance(message: unknown): unknown {
   const text = JSON.stringify(message)
     .replaceAll(/(Duration(?:: |\*\\n))[0-9hms]+/g, '$15m32s')
-    .replaceAll(
-      /Run production-deploy-\w+ in namespace [\w-]+/g,
-      'Run production-deploy-8x7y6 in namespace default',
-    )
+    .replaceAll(/Run deploy-notify-\w+ in namespace [\w-]+/g, 'Run deploy-notify-8x7y6 in namespace default')
     .replaceAll(/"client_msg_id":"[0-9a-f-]{36}"/g, '"client_msg_id":"5f3c1f0e-0000-5000-8000-000000000000"');
   return JSON.parse(text);
 }

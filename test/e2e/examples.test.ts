@@ -54,12 +54,13 @@ suite('the examples, started as their comments say', { concurrency: 3 }, () => {
 
   test('each file is accepted, and each workflow in it can run', async () => {
     const all = await inNamespace(kit.cluster, 'all-examples');
-    for (const file of await readdir(examples)) {
+    const files = await readdir(examples, { recursive: true });
+    for (const file of files.filter((name) => name.endsWith('.yaml'))) {
       await all.kubectl([
         'create',
         '-f',
         path.join(examples, file),
-        ...(file.includes('-run.') ? ['--dry-run=server'] : []),
+        ...(/\brun\.yaml$/.test(file) ? ['--dry-run=server'] : []),
       ]);
     }
     await all.kubectl(['wait', 'workflows', '--all', '--for=condition=Ready', '--timeout=40s']);

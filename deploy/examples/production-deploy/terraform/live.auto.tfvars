@@ -1,0 +1,7 @@
+gateway = "v2"
+
+settings = {
+  rate-limit = "100 per second"
+  cache      = "256Mi"
+  replicas   = "3"
+}
