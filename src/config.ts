@@ -25,6 +25,8 @@ const list = (check: (values: string[]) => unknown) =>
 
 const image = (name: string, description: string) => z.string().min(1).default(name).describe(description);
 
+const port = (number: number) => z.coerce.number().int().min(0).max(65535).default(number);
+
 const limit = z.coerce.number().int().min(1).optional();
 
 /** Everything that can be set from outside. A flag `--http-port` is also read from `SIGNALBOX_HTTP_PORT`. */
@@ -66,13 +68,60 @@ const schema = z.strictObject({
     .enum(['debug', 'info', 'warn', 'error'])
     .default('info')
     .describe('Least severe message to log.'),
-  'http-port': z.coerce
-    .number()
-    .int()
-    .min(0)
-    .max(65535)
-    .default(8080)
-    .describe('Port of metrics and health.'),
+  'http-port': port(8080).describe('Port of metrics and health.'),
+  'keys-dir': z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'Folder of keys to encrypt with: files of 32 bytes, raw or in base64. Without one there is no runner API.',
+    ),
+  'write-key': z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Name of the key to write with; the others are for reading. Default: the last one by name.'),
+  'artifact-namespace': z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Namespace that plans and states are kept in. Default: that of the Lease.'),
+  'runner-api-port': port(8443).describe(
+    'Port of the API that the pods of Terraform and Ansible steps call.',
+  ),
+  'runner-api-names': list(() => {}).describe(
+    'Names and addresses, separated by commas, under which it is called; pods use the first. Default: localhost.',
+  ),
+  'runner-api-secret': z
+    .string()
+    .min(1)
+    .default('signalbox-runner-api-tls')
+    .describe('Secret in the artifact namespace in which the operator keeps its certificate.'),
+  'storage-s3-endpoint': z
+    .url({ protocol: /^https?$/ })
+    .optional()
+    .describe('Address of S3-compatible storage for plans and states. Default: they are kept in Secrets.'),
+  'storage-s3-bucket': z.string().min(1).default('signalbox').describe('The bucket; it must be there.'),
+  'storage-s3-region': z
+    .string()
+    .min(1)
+    .default('us-east-1')
+    .describe('The region that requests are signed for.'),
+  'storage-s3-prefix': z
+    .string()
+    .regex(/^[-/\w.]*$/)
+    .default('')
+    .describe('Beginning of the keys of all objects.'),
+  'storage-s3-credentials-dir': z
+    .string()
+    .min(1)
+    .default('/signalbox/s3')
+    .describe('Folder with the files access-key-id, secret-access-key and, if need be, session-token.'),
+  'storage-s3-ca-file': z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Certificates in PEM to trust instead of those of the system.'),
 });
 export type Config = z.infer<typeof schema>;
 

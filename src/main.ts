@@ -7,6 +7,7 @@ import { createCallContexts } from './controllers/call-context.ts';
 import { type Cluster, createCluster } from './controllers/cluster.ts';
 import { createJobAttempts } from './controllers/job-attempts.ts';
 import { createLiveMessages, type LiveMessages } from './controllers/live-messages.ts';
+import type { Runners } from './controllers/program-context.ts';
 import { createRevisions } from './controllers/revisions.ts';
 import { createRunAttempts } from './controllers/run-attempts.ts';
 import { createRunController } from './controllers/run-controller.ts';
@@ -20,6 +21,7 @@ import { resourceClient } from './kube/resource.ts';
 import { LeaseLostError } from './kube/term.ts';
 import { createTransport, type Transport, withFence } from './kube/transport.ts';
 import { createWorkQueue, type ProcessedWork } from './kube/work-queue.ts';
+import { type RunnerServices, startRunnerServices } from './runner-services.ts';
 import { assertSupported } from './controllers/support.ts';
 import { createEgress, type Egress } from './steps/egress.ts';
 import { createStepTypes, type Images } from './steps/index.ts';
@@ -85,7 +87,9 @@ async function operate(config: Config, surroundings: Surroundings): Promise<void
   });
   let synced = false;
   const gateway = await startGateway({ port: config['http-port'], metrics, isReady: () => synced });
-  const watching = cluster.run(stop.signal);
+  const watching = [cluster.run(stop.signal)];
+  const services = await startRunnerServices(config, { log, metrics, cluster, transport });
+  if (services) watching.push(services.run(stop.signal));
   const egress = createEgress({ allow: config['http-allow'], deny: config['http-deny'] });
   const { isLeader } = elector;
   const controllers = createControllers(config, {
@@ -95,6 +99,7 @@ async function operate(config: Config, surroundings: Surroundings): Promise<void
     transport: fenced,
     egress,
     isLeader,
+    services,
   });
   cluster.synced.then(
     () => {
@@ -106,9 +111,9 @@ async function operate(config: Config, surroundings: Surroundings): Promise<void
   );
 
   const lead = async (term: AbortSignal) => {
-    await cluster.synced;
+    await Promise.all([cluster.synced, services?.storage.known.synced]);
     log.info({ lease: config['lease-name'] }, 'leading');
-    await controllers(term);
+    await Promise.all([controllers(term), services?.sweep(term)]);
     // What this process remembers of its own writes is not the whole truth any more: begin anew.
     if (!stop.signal.aborted) throw new Error('the lease was lost');
   };
@@ -116,7 +121,7 @@ async function operate(config: Config, surroundings: Surroundings): Promise<void
     await elector.run({ signal: stop.signal, lead });
   } finally {
     stop.abort();
-    await Promise.all([watching, gateway.close(), egress.close()]);
+    await Promise.all([...watching, gateway.close(), egress.close(), services?.close()]);
   }
 }
 
@@ -125,6 +130,7 @@ interface Means extends Pick<Surroundings, 'log' | 'metrics' | 'transport'> {
   cluster: Cluster;
   egress: Egress;
   isLeader: () => boolean;
+  services: RunnerServices | undefined;
 }
 
 /** Wires the controllers to their queues. The result runs them until its signal is aborted. */
@@ -187,7 +193,7 @@ function createControllers(config: Config, means: Means): (signal: AbortSignal) 
 /** @param onChanged told the key of a run that has to be looked at again */
 function wireAttempts(
   config: Config,
-  { metrics, cluster, egress, isLeader }: Means,
+  { metrics, cluster, egress, isLeader, services }: Means,
   onChanged: (key: string) => void,
 ): { attempts: Attempts; calls: CallAttempts; live: LiveMessages } {
   const stepTypes = createStepTypes({ slackApiUrl: config['slack-api-url'] });
@@ -204,11 +210,18 @@ function wireAttempts(
   metrics.gauge('signalbox_calls_open', 'Calls of steps that are being made.', () => calls.open);
   metrics.gauge('signalbox_calls_waiting', 'Calls of steps that wait for their turn.', () => calls.waiting);
   const attempts = createAttempts({
-    Job: createJobAttempts(cluster, { images: imagesOf(config), runners: () => undefined, now }),
+    Job: createJobAttempts(cluster, { images: imagesOf(config), runners: () => runnersOf(services), now }),
     Call: calls,
     Run: createRunAttempts(cluster, onChanged, now),
   });
   return { attempts, calls, live };
+}
+
+/** How runners reach the operator; the certificates to trust are those of the moment. */
+function runnersOf(services: RunnerServices | undefined): ReturnType<Runners> {
+  if (!services) return undefined;
+  const { api, storage } = services;
+  return { url: api.url, ca: api.ca(), sign: storage.grants.sign };
 }
 
 const imagesOf = (config: Config): Images => ({

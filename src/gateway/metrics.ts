@@ -8,6 +8,8 @@ const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 export interface Metrics {
   onRequest(request: FinishedRequest): void;
   onWork(queue: string, work: ProcessedWork): void;
+  /** @param route of those that the runner API has, or `other` */
+  onRunnerRequest(request: { route: string; status: number; seconds: number }): void;
   /** Registers a figure that is read when metrics are asked for. */
   gauge(name: string, help: string, read: () => number): void;
   readonly contentType: string;
@@ -38,12 +40,21 @@ export function createMetrics(): Metrics {
     labelNames: ['controller'],
     registers,
   });
+  const runnerRequests = new Histogram({
+    name: 'signalbox_runner_request_duration_seconds',
+    help: 'Requests to the runner API by route and status code.',
+    labelNames: ['route', 'code'],
+    buckets: SECONDS,
+    registers,
+  });
   return {
     onRequest: ({ verb, resource, code, seconds }) => requests.observe({ verb, resource, code }, seconds),
     onWork(controller, { queuedSeconds, workSeconds, failure }) {
       reconciles.observe({ controller, result: failure ? 'error' : 'success' }, workSeconds);
       queued.inc({ controller }, queuedSeconds);
     },
+    onRunnerRequest: ({ route, status, seconds }) =>
+      runnerRequests.observe({ route, code: String(status) }, seconds),
     gauge(name, help, read) {
       const gauge = new Gauge({
         name,

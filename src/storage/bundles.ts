@@ -33,6 +33,8 @@ export interface Bundles {
   put(grant: Grant, content: Buffer): Promise<string>;
   /** The bundle that this grant names. @throws {StorageError} PlanMissing; PlanReplaced; PlanAltered; KeyMissing */
   get(grant: Grant): Promise<LoadedBundle>;
+  /** Length of the bundle that this grant names, in bytes; 0 when there is none. */
+  sizeOf(grant: Grant): Promise<number>;
   list(run?: string): Promise<FoundHead<Bundle>[]>;
   /** Forgets a bundle. */
   remove(head: FoundHead<Bundle>): Promise<void>;
@@ -84,6 +86,9 @@ export function createBundles(
       } catch (error) {
         throw isStorageError(error, 'Altered', 'Missing') ? altered(plan.row, error) : error;
       }
+    },
+    async sizeOf({ run, plan }) {
+      return (plan && (await heads.read(headOf(run.uid, plan.row)))?.artifact.size) ?? 0;
     },
     list: (run) => heads.list('bundle', run === undefined ? {} : { [RUN_UID_LABEL]: run }),
     async remove(head) {

@@ -27,6 +27,11 @@ export interface KnownLock extends LockHolder {
 /** The states that the operator keeps, from a watch. */
 export interface KnownStates {
   ofProject(namespace: string, project: string): KnownState[];
+  /**
+   * How they are shown in the status of their Project, by workspace.
+   * @param isGone whether the pod that holds a lock has ended, so that nobody will release it
+   */
+  shown(namespace: string, project: string, isGone: (lock: KnownLock) => boolean): ProjectState[];
   readonly size: number;
   /** Calls back in the tick of each change of a state. */
   subscribe(listener: (state: StateKey) => void): void;
@@ -50,8 +55,11 @@ export function createKnownStates(
     selection: { namespace, labelSelector: `${ARTIFACT_LABEL}=state` },
     onError,
   });
+  const ofProject = (namespace: string, project: string) =>
+    store.byIndex('project', projectKey(namespace, project));
   return {
-    ofProject: (namespace, project) => store.byIndex('project', projectKey(namespace, project)),
+    ofProject,
+    shown: (namespace, project, isGone) => shownStates(ofProject(namespace, project), isGone),
     get size() {
       return store.size;
     },
@@ -62,14 +70,7 @@ export function createKnownStates(
   };
 }
 
-/**
- * How states are shown in the status of their Project, by workspace.
- * @param isGone whether the pod that holds a lock has ended, so that nobody will release it
- */
-export function shownStates(
-  states: readonly KnownState[],
-  isGone: (lock: KnownLock) => boolean,
-): ProjectState[] {
+function shownStates(states: readonly KnownState[], isGone: (lock: KnownLock) => boolean): ProjectState[] {
   return states
     .toSorted((a, b) => (a.workspace < b.workspace ? -1 : 1))
     .slice(0, MOST_SHOWN)

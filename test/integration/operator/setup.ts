@@ -2,6 +2,7 @@ import path from 'node:path';
 import { type Cluster, down, up } from '../../cluster/cluster.ts';
 import { run } from '../../cluster/command.ts';
 import type { ClusterOptions } from '../../cluster/settings.ts';
+import { waitFor } from '../../cluster/wait.ts';
 import { createLoad, type Load } from '../../kit/load.ts';
 
 const root = path.resolve(import.meta.dirname, '../../..');
@@ -35,6 +36,9 @@ async function boot(options: ClusterOptions & { name: string }): Promise<Site> {
   const cluster = await up(options);
   const kubectl = (...args: string[]) => run([cluster.kubectl, '--kubeconfig', cluster.kubeconfig, ...args]);
   await kubectl('apply', '--server-side', '-f', path.join(root, 'crds'));
-  await kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=20s');
+  // kubectl gives up at once on a definition that has no conditions yet.
+  await waitFor('the CRDs', 30_000, () =>
+    kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=20s'),
+  );
   return { cluster, [Symbol.asyncDispose]: () => down(options.name) };
 }
