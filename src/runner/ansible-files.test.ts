@@ -53,6 +53,16 @@ suite('the files of an Ansible run', () => {
     await assert.rejects(writeFiles({ ssh: true }), { reason: 'CredentialsInvalid' });
   });
 
+  test('have no variable that would become an option of ssh', async () => {
+    await assert.rejects(writeFiles({ extraVars: { ansible_host: '-oProxyCommand=id' } }), {
+      reason: 'ExtraVarsInvalid',
+    });
+    const { extraVars } = await writeFiles({
+      extraVars: { ansible_host: 'web1', ansible_connection: 'local' },
+    });
+    assert.match(read(extraVars), /web1/);
+  });
+
   test('give the inventory in each of its three forms', async () => {
     const inline = await writeFiles({ inventory: { inline: 'web1' } });
     assert.equal(read(inline.inventory), 'web1');

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { AnsibleTask } from '../api/runner.ts';
+import { CONNECTION_VARIABLES } from './ansible-connection.ts';
 import { groupsInventory } from './ansible-inventory.ts';
 import { dataYaml } from './ansible-yaml.ts';
 import { RunnerError } from './failure.ts';
@@ -25,12 +26,13 @@ export interface AnsibleFiles {
  * Writes the files of a run, for our eyes only: ssh refuses keys that others can read.
  *
  * @param folder is made
- * @throws RunnerError `InventoryInvalid`, `NoHosts` or `CredentialsInvalid`
+ * @throws RunnerError `InventoryInvalid`, `NoHosts`, `ExtraVarsInvalid` or `CredentialsInvalid`
  */
 export async function writeAnsibleFiles(
   task: AnsibleTask,
   { paths, folder }: { paths: RunnerPaths; folder: string },
 ): Promise<AnsibleFiles> {
+  checkExtraVars(task.extraVars);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const write = async (name: string, text: string) => {
     const file = path.join(folder, name);
@@ -55,6 +57,15 @@ export async function writeAnsibleFiles(
     ...(inventory === undefined ? {} : { inventory }),
     ...(hasExtraVars ? { extraVars: await write('extra-vars.yml', dataYaml(task.extraVars)) } : {}),
   };
+}
+
+/** The workflow names the variables, but their values may come from outside. */
+function checkExtraVars(extraVars: AnsibleTask['extraVars']): void {
+  const bad = Object.entries(extraVars).find(
+    ([name, value]) => CONNECTION_VARIABLES.get(name)?.(value) === false,
+  );
+  if (bad === undefined) return;
+  throw new RunnerError('ExtraVarsInvalid', `extraVars.${bad[0]} can not be ${JSON.stringify(bad[1])}.`);
 }
 
 /** OpenSSH reads no key without a line break at its end, which is lost where Secrets are made by hand. */

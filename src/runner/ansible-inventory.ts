@@ -1,5 +1,5 @@
-import { isIP } from 'node:net';
 import * as z from 'zod';
+import { CONNECTION_VARIABLES, isHost } from './ansible-connection.ts';
 import { dataYaml, quoted } from './ansible-yaml.ts';
 import { RunnerError } from './failure.ts';
 
@@ -9,20 +9,7 @@ const groupsOfHosts = z.record(
 );
 
 const GROUP = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
-/** Ansible takes more as the name of a host: ranges, patterns, ports, and options of ssh. */
-const HOST = /^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?$/;
 const VARIABLE = /^[A-Za-z][A-Za-z0-9_]{0,127}$/;
-
-/**
- * Variables that Ansible itself acts on. Others of that name choose programs and their options, so that a value could
- * become a command.
- */
-const CONNECTION_VARIABLES: Readonly<Record<string, (value: unknown) => boolean>> = {
-  ansible_host: (value) => typeof value === 'string' && isHost(value),
-  ansible_port: (value) => /^[0-9]{1,5}$/.test(String(value)),
-  ansible_user: (value) => typeof value === 'string' && /^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}$/.test(value),
-  ansible_python_interpreter: (value) => typeof value === 'string' && /^\/[A-Za-z0-9_./+-]+$/.test(value),
-};
 
 /**
  * Writes the inventory that the hosts by group come to, as YAML. Names are checked, and values are data.
@@ -63,18 +50,15 @@ function hostLine(host: string, variables: Variables): string {
 function checkVariable(name: string, value: unknown): void {
   checked(name, VARIABLE.test(name), 'a variable');
   if (!name.startsWith('ansible_')) return;
-  const accepts = CONNECTION_VARIABLES[name];
+  const accepts = CONNECTION_VARIABLES.get(name);
   if (accepts === undefined) {
-    const allowed = Object.keys(CONNECTION_VARIABLES).join(', ');
+    const allowed = [...CONNECTION_VARIABLES.keys()].join(', ');
     throw invalid(
       `the variable ${name} can not be set by it, because Ansible acts on its value. Of those that begin with ansible_, it can have ${allowed}; set others in the project, for example in group_vars`,
     );
   }
   if (!accepts(value)) throw invalid(`${name} can not be ${shown(value)}`);
 }
-
-/** The zone of an address (fe80::1%eth0) means nothing on another machine. */
-const isHost = (name: string) => HOST.test(name) || (isIP(name) !== 0 && !name.includes('%'));
 
 function checked(name: string, isGood: boolean, what: string): string {
   if (!isGood) throw invalid(`${shown(name)} is no name of ${what}`);

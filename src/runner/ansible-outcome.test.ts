@@ -70,6 +70,11 @@ suite('the outcome of an Ansible run', () => {
     );
   });
 
+  test('says that no task ran, where tags left none', () => {
+    const { succeeded, report } = end({ record: recordOf({}) });
+    assert.deepEqual([succeeded, report.summary], [true, 'no task ran']);
+  });
+
   test('of failed hosts names the first ones, and what stopped the first', () => {
     const record = recordOf(
       { web1: { ok: 5, changed: 2, failures: 1 }, web2: { ok: 7 }, web3: { unreachable: 1 } },

@@ -1,4 +1,4 @@
-import type { RunnerReport } from '../api/runner.ts';
+import type { AnsibleDetails, RunnerReport } from '../api/runner.ts';
 import { type AnsibleRecord, type Recap, recapLine, recapsOf, summarize, totalOf } from './ansible-record.ts';
 import { describeExit, type Exit, succeeded } from './process.ts';
 import { cut } from './report.ts';
@@ -22,6 +22,7 @@ const VAULT = /no vault secrets|decryption failed/i;
 /** So many troubled hosts are in the message; the recap has more. */
 const SHOWN_HOSTS = 3;
 const SHOWN_TEXT = 300;
+const HOST_LENGTH = 253;
 
 type Words = Pick<RunnerReport, 'reason' | 'message'>;
 
@@ -35,12 +36,17 @@ export function ansibleOutcome(ended: Ended): Outcome {
     report: {
       ...(failure ?? { reason: 'Completed' }),
       commit,
-      ...(recaps.length > 0 ? { summary: summarize(recaps, mode) } : {}),
-      ...(recaps.length > 0 ? { ansible: { commit, hosts: recaps, recap: totalOf(recaps) } } : {}),
+      ...(record?.hosts ? { summary: summarize(recaps, mode), ansible: detailsOf(recaps, commit) } : {}),
       ...(record === undefined ? {} : outputsOf(record)),
     },
   };
 }
+
+const detailsOf = (recaps: readonly Recap[], commit: string): AnsibleDetails => ({
+  commit,
+  hosts: recaps.map((recap) => ({ ...recap, host: cut(recap.host, HOST_LENGTH) })),
+  recap: totalOf(recaps),
+});
 
 function outputsOf({ outputs }: AnsibleRecord): Pick<RunnerReport, 'outputs'> {
   return Object.keys(outputs).length > 0 ? { outputs } : {};

@@ -85,8 +85,9 @@ export function totalOf(recaps: readonly Recap[]): AnsibleDetails['recap'] {
   };
 }
 
-/** `3 hosts: 9 ok, 4 changed, 1 failed`: the first two always, the others where there are any. */
+/** `3 hosts: 9 ok, 4 changed, 1 failed`: the first two always, the others where there are any. Tags may leave no task. */
 export function summarize(recaps: readonly Recap[], mode: 'run' | 'check'): string {
+  if (recaps.length === 0) return 'no task ran';
   const { ok, changed, failed, unreachable, rescued, ignored } = totalOf(recaps);
   const more = Object.entries({ failed, unreachable, rescued, ignored }).filter(([, count]) => count > 0);
   const counts = [`${ok} ok`, `${changed} changed`, ...more.map(([name, count]) => `${count} ${name}`)];

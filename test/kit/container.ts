@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { chmod, chown, mkdir, readFile, rm } from 'node:fs/promises';
+import { chmod, chown, mkdir, readdir, readFile, rm, stat, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import { cacheRoot, contentName, makeOnce } from '../cluster/cache.ts';
 import { run } from '../cluster/command.ts';
 import type { Image } from '../cluster/images.ts';
+import { withLock } from '../cluster/lock.ts';
 
 /** A built image, laid out as a root file system. */
 export interface UnpackedImage {
@@ -26,24 +27,44 @@ const MOUNTS = ['/signalbox', '/output'] as const;
 /** What a pod can write to. */
 const WRITABLE = ['/tmp', '/home/signalbox', '/workspace'];
 
-/** Unpacks an image, unless it was before, and removes what was unpacked of it earlier. As root. */
+const roots = path.join(cacheRoot, 'roots');
+const UNPACK_LIMIT_MS = 5 * 60_000;
+/** Roots that nobody used for so long are removed when another one is made. */
+const KEPT_MS = 60 * 60_000;
+
+/** Unpacks an image, unless it was before. As root. */
 export async function unpack({ tag, archive }: Image): Promise<UnpackedImage> {
-  const place = path.join(cacheRoot, 'roots', contentName([tag]), path.basename(archive, '.tar'));
-  if (!existsSync(place)) await rm(path.dirname(place), { recursive: true, force: true });
-  await makeOnce(place, async (folder) => {
-    await mkdir(path.join(folder, 'root'), { recursive: true });
-    await run(['tar', '-xf', archive, '-C', folder], { limit: 300_000 });
-    const { Layers } = await manifestOf(folder);
-    for (const layer of Layers) await addLayer(path.join(folder, layer), path.join(folder, 'root'));
-    for (const mount of [...MOUNTS, ...WRITABLE]) {
-      await mkdir(path.join(folder, 'root', mount), { recursive: true });
-    }
+  const place = path.join(roots, contentName([tag, path.basename(archive)]));
+  await withLock(path.join(roots, '.lock'), UNPACK_LIMIT_MS, async () => {
+    if (!existsSync(place)) await removeUnused();
+    await layOut(archive, place);
+    await utimes(place, new Date(), new Date());
   });
   const { Config } = await manifestOf(place);
   const { config }: { config: UnpackedImage['config'] } = JSON.parse(
     await readFile(path.join(place, Config), 'utf8'),
   );
   return { root: path.join(place, 'root'), config };
+}
+
+async function removeUnused(): Promise<void> {
+  const folders = await readdir(roots, { withFileTypes: true });
+  for (const folder of folders.filter((entry) => entry.isDirectory())) {
+    const place = path.join(roots, folder.name);
+    if (Date.now() - (await stat(place)).mtimeMs > KEPT_MS) await rm(place, { recursive: true });
+  }
+}
+
+async function layOut(archive: string, place: string): Promise<void> {
+  await makeOnce(place, async (folder) => {
+    await mkdir(path.join(folder, 'root'), { recursive: true });
+    await run(['tar', '-xf', archive, '-C', folder], { limit: UNPACK_LIMIT_MS });
+    const { Layers } = await manifestOf(folder);
+    for (const layer of Layers) await addLayer(path.join(folder, layer), path.join(folder, 'root'));
+    for (const mount of [...MOUNTS, ...WRITABLE]) {
+      await mkdir(path.join(folder, 'root', mount), { recursive: true });
+    }
+  });
 }
 
 async function manifestOf(folder: string): Promise<{ Layers: string[]; Config: string }> {
@@ -55,8 +76,8 @@ async function manifestOf(folder: string): Promise<{ Layers: string[]; Config: s
 
 /** A file `.wh.NAME` of a layer says that NAME of those below is gone. */
 async function addLayer(layer: string, root: string): Promise<void> {
-  await run(['tar', '-xf', layer, '-C', root], { limit: 300_000 });
-  const names = (await run(['tar', '-tf', layer], { limit: 300_000 })).split('\n');
+  await run(['tar', '-xf', layer, '-C', root], { limit: UNPACK_LIMIT_MS });
+  const names = (await run(['tar', '-tf', layer], { limit: UNPACK_LIMIT_MS })).split('\n');
   for (const mark of names.filter((name) => path.basename(name).startsWith('.wh.'))) {
     const removed = path.join(path.dirname(mark), path.basename(mark).slice('.wh.'.length));
     for (const gone of [mark, removed]) await rm(path.join(root, gone), { recursive: true, force: true });
