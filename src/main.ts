@@ -109,9 +109,14 @@ async function operate(config: Config, surroundings: Surroundings): Promise<void
     },
     () => undefined,
   );
+  // It goes on trying until it is asked to stop.
+  const isRead = Promise.all([cluster.synced, services?.storage.known.synced]).then(
+    () => true,
+    () => false,
+  );
 
   const lead = async (term: AbortSignal) => {
-    await Promise.all([cluster.synced, services?.storage.known.synced]);
+    if (!(await isRead)) return;
     log.info({ lease: config['lease-name'] }, 'leading');
     await Promise.all([controllers(term), services?.sweep(term)]);
     // What this process remembers of its own writes is not the whole truth any more: begin anew.
