@@ -8,7 +8,11 @@ import { ensureTools } from './cluster/tools.ts';
 
 /** What can run side by side stands in one stage; each stage needs more of a cluster than the one before. */
 const stages: Stage[] = [
-  { title: 'Unit', files: ['src/**/*.test.ts'], concurrency: availableParallelism() },
+  {
+    title: 'Unit',
+    files: ['src/**/*.test.ts', 'test/faults/*.test.ts'],
+    concurrency: availableParallelism(),
+  },
   { title: 'Chart', files: ['test/chart/*.test.ts'], concurrency: 1 },
   { title: 'Cluster', files: ['test/cluster/*.test.ts'], concurrency: 1, tools: true },
   { title: 'Integration', files: ['test/integration/**/*.test.ts'], concurrency: 2 },

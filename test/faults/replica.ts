@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection } from '../../src/kube/config.ts';
 import { type OperatorProcess, startOperator } from '../kit/operator-process.ts';
 import type { Faults } from './faults.ts';
+import { lastWordsOf } from './last-words.ts';
 import { type FaultProxy, type ProxyOptions, startFaultProxy } from './proxy.ts';
 
 export interface ReplicaOptions {
@@ -20,11 +21,11 @@ export interface ReplicaOptions {
   onForgotten: ProxyOptions['onForgotten'];
 }
 
-/** An end of the operator's process that nobody asked for. */
+/** An end of the operator's process that nobody asked for, or with an error although it was asked politely. */
 export interface OwnEnd {
   replica: string;
   code: number | NodeJS.Signals;
-  /** The last lines that it logged. */
+  /** The error that it ended of. */
   lastWords: string;
 }
 
@@ -62,7 +63,7 @@ export interface Replica {
 /** Client names in the audit log. */
 export const clientOf = (replica: string) => `signalbox-${replica}`;
 
-const LAST_WORDS = 2000;
+const LAST_LINES = 2000;
 const POLL_MS = 20;
 /** Longer than a lease that has to run out, with all that may go wrong on the way. */
 const STARTS_WITHIN_MS = 90_000;
@@ -80,7 +81,7 @@ export async function createReplica(options: ReplicaOptions): Promise<Replica> {
   const ownEnds: OwnEnd[] = [];
   let starts = 0;
   let wanted = false;
-  const asked = new WeakSet<OperatorProcess>();
+  const asked = new WeakMap<OperatorProcess, NodeJS.Signals>();
   let operator: OperatorProcess | undefined;
   let running: Promise<void> = Promise.resolve();
 
@@ -97,14 +98,14 @@ export async function createReplica(options: ReplicaOptions): Promise<Replica> {
       const code = await current.exited;
       operator = undefined;
       await writeFile(path.join(folder, `${name}-${starts}.log`), current.log());
-      if (!asked.has(current))
-        ownEnds.push({ replica: name, code, lastWords: current.log().slice(-LAST_WORDS) });
+      if (!isAnswer(code, asked.get(current)))
+        ownEnds.push({ replica: name, code, lastWords: lastWordsOf(current.log()) });
     }
   }
 
   async function kill(signal: NodeJS.Signals): Promise<void> {
     if (!operator) return;
-    asked.add(operator);
+    asked.set(operator, signal);
     await operator.stop(signal);
   }
 
@@ -114,7 +115,7 @@ export async function createReplica(options: ReplicaOptions): Promise<Replica> {
     const limit = Date.now() + STARTS_WITHIN_MS;
     while (!hasLogged(message)) {
       if (Date.now() > limit) {
-        throw new Error(`replica ${name} is not ${message}:\n${operator?.log().slice(-LAST_WORDS)}`);
+        throw new Error(`replica ${name} is not ${message}:\n${operator?.log().slice(-LAST_LINES)}`);
       }
       await sleep(POLL_MS);
     }
@@ -163,6 +164,11 @@ export async function createReplica(options: ReplicaOptions): Promise<Replica> {
     },
   };
   return replica;
+}
+
+/** Whether a process ended as it should after a signal; one that is polite may come before anybody listens for it. */
+function isAnswer(code: number | NodeJS.Signals, signal: NodeJS.Signals | undefined): boolean {
+  return signal === 'SIGTERM' ? code === 0 || code === signal : signal !== undefined;
 }
 
 /** No credentials: the proxy has them. */
