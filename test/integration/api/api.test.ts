@@ -1,20 +1,25 @@
 import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 import path from 'node:path';
 import type { CustomResourceDefinition } from 'kubernetes-types/apiextensions/v1.d.ts';
 import { parse } from 'yaml';
 import type { Workflow, WorkflowRun } from '../../../src/api/resources.ts';
 import { resources } from '../../../src/api/resources.ts';
+import { describe as describeProblems } from '../../../src/controllers/problems.ts';
 import { cycleProblems } from '../../../src/engine/chain.ts';
 import { compile } from '../../../src/engine/graph.ts';
 import { stepTypes } from '../../../src/steps/index.ts';
 import { down, up } from '../../cluster/cluster.ts';
 import { waitFor } from '../../cluster/wait.ts';
+import type { BadWorkflow } from './bad-workflow.ts';
 import { badWorkflows } from './bad-workflows.ts';
 import { goodWorkflows, largestWorkflow } from './good-workflows.ts';
 import { type Kubectl, kubectlOf } from './kubectl.ts';
+import { lineAbout, mistakesPage } from './mistakes-page.ts';
 
 const CLUSTER = 'api-test';
+const PAGE = path.join(import.meta.dirname, '../../../docs/api/mistakes.md');
 const crds = path.join(import.meta.dirname, '../../../crds');
 let kubectl: Kubectl;
 
@@ -108,22 +113,34 @@ describe('a good workflow', () => {
 });
 
 describe('a bad workflow', () => {
-  for (const { title, yaml, refusedBy, message } of badWorkflows) {
-    test(`is refused by ${refusedBy}: ${title}`, async () => {
-      const { ok, text } = await apply(yaml);
-      if (refusedBy === 'kubectl apply') return assert.ok(!ok && text.includes(message), text);
-      assert.ok(ok, text);
-      const { spec } = await get<Workflow>('wfl', 'bad');
-      await done(['delete', 'wfl', 'bad']);
-      const compiled = compile(spec, stepTypes);
-      const problems = [...(compiled.ok ? [] : compiled.problems), ...cycleProblems('bad', spec, () => spec)];
-      const told = problems.map((problem) => problem.message);
-      assert.ok(
-        told.some((text) => text.includes(message)),
-        told.join('\n'),
-      );
+  const lines = new Map<BadWorkflow, string>();
+
+  /** What the operator would say of it in the condition Ready. */
+  async function readyMessage(): Promise<string> {
+    const { spec } = await get<Workflow>('wfl', 'bad');
+    await done(['delete', 'wfl', 'bad']);
+    const compiled = compile(spec, stepTypes);
+    const problems = compiled.ok ? [] : compiled.problems;
+    return describeProblems([...problems, ...cycleProblems('bad', spec, () => spec)]);
+  }
+
+  for (const bad of badWorkflows) {
+    test(`is refused by ${bad.refusedBy}: ${bad.title}`, async () => {
+      const { ok, text } = await apply(bad.yaml);
+      assert.equal(ok, bad.refusedBy === 'Ready condition', text);
+      const told = ok ? await readyMessage() : text;
+      const line = lineAbout(bad, told);
+      assert.ok(line !== undefined, told);
+      lines.set(bad, line);
     });
   }
+
+  /** With WRITE_PAGES=1 the page is written instead. */
+  test('is told about as docs/api/mistakes.md says', async () => {
+    const made = mistakesPage([...lines].map(([bad, line]) => ({ bad, line })));
+    if (process.env['WRITE_PAGES']) await writeFile(PAGE, made);
+    else assert.equal(made, await readFile(PAGE, 'utf8'));
+  });
 });
 
 describe('a run', () => {
