@@ -57,6 +57,7 @@ export class Git {
 
 /** Puts credentials and settings where git finds them; none of them is on a command line. */
 export async function openGit(environment: Environment, access: GitAccess, stop: AbortSignal): Promise<Git> {
+  await assertCredentials(access);
   await mkdir(access.folder, { recursive: true, mode: 0o700 });
   const settings = [
     // Nothing may run beside us, or later than us.
@@ -77,6 +78,20 @@ export async function openGit(environment: Environment, access: GitAccess, stop:
     ...settingsEnvironment(settings),
   };
   return new Git(environment, env, stop);
+}
+
+/**
+ * A Secret that is not there is an empty folder: without a word about it, the forge would only refuse us.
+ * @throws RunnerError CredentialsMissing
+ */
+async function assertCredentials({ url, credentials }: GitAccess): Promise<void> {
+  if (credentials === undefined) return;
+  const needed = /^https?:/.test(url) ? ['password'] : ['ssh-privatekey', 'known_hosts'];
+  for (const key of needed) {
+    if ((await contentOf(path.join(credentials, key))) !== undefined) continue;
+    const message = `The Secret that git.credentials names is not there or has no ${key}, which ${url} needs: create it with ${needed.join(' and ')}.`;
+    throw new RunnerError('CredentialsMissing', message);
+  }
 }
 
 /** Settings as variables: unlike with `-c`, their values are not on the command line. */
