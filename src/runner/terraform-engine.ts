@@ -112,7 +112,14 @@ export class Engine {
       return new RunnerError('Interrupted', `The step was stopped during ${args[0]}; nothing was changed.`);
     }
     const fallback = `${PROGRAMS[this.options.name]} ${args[0]} ended with ${describeExit(exit)}; the log says more.`;
-    return terraformFailure(errors, reason, fallback);
+    // Before lines are joined: a secret in two of them would no longer be found.
+    const { mask } = this.options;
+    const masked = errors.map((error) => ({
+      ...error,
+      summary: mask.text(error.summary),
+      detail: mask.text(error.detail),
+    }));
+    return terraformFailure(masked, reason, fallback);
   }
 
   private async run(
