@@ -3,6 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
 import type { Deployment } from 'kubernetes-types/apps/v1.d.ts';
+import type { Secret } from 'kubernetes-types/core/v1.d.ts';
 import type { PolicyRule, Role } from 'kubernetes-types/rbac/v1.d.ts';
 import { parse } from 'yaml';
 import { chart, crds, helm, type Manifest, ofKind, parseManifests, render, type Values } from './helm.ts';
@@ -40,6 +41,15 @@ const changes: Record<string, unknown> = {
   'proxy.https': 'http://proxy.example.com:3128',
   'proxy.noProxy': '.svc,10.0.0.0/8',
   'slack.apiUrl': 'https://relay.example.com/api',
+  'runnerApi.enabled': false,
+  'keys.existingSecret': 'own-keys',
+  'keys.writeKey': 'k2',
+  's3.endpoint': 'https://s3.example.com',
+  's3.bucket': 'plans',
+  's3.region': 'eu-central-1',
+  's3.prefix': 'team/box',
+  's3.credentialsSecret': 's3-credentials',
+  's3.caSecret': 's3-ca',
   'crds.install': false,
   'rbac.aggregate': false,
   'serviceAccount.name': 'operator',
@@ -72,7 +82,10 @@ test('each value has a description, a default, and an effect of its own', async 
 
   const before = JSON.stringify(await render());
   for (const [name, value] of Object.entries(changes)) {
-    const after = await render(nested(name, value));
+    // An endpoint needs credentials.
+    const more =
+      name === 's3.endpoint' ? { s3: { endpoint: value, credentialsSecret: 'x' } } : nested(name, value);
+    const after = await render(more);
     assert.notEqual(JSON.stringify(after), before, `${name} changes nothing`);
   }
   assert.deepEqual([...leaves(defaults)].sort(), [...leaves(everything())].sort());
@@ -117,14 +130,56 @@ test('no role names a wildcard, or lets its holder become somebody else', async 
   }
 });
 
-test('Secrets are read one at a time, by name', async () => {
+test('Secrets of others are read one at a time, by name; those of its own namespace are its own', async () => {
   for (const values of [{}, single, everything()]) {
-    const rules = rulesOf(await render(values)).filter(({ resources }) => resources?.includes('secrets'));
+    const objects = await render(values);
+    const own = ofKind<Role>(objects, 'Role').filter(({ metadata }) =>
+      metadata?.name?.endsWith('-artifacts'),
+    );
+    const rules = rulesOf(objects.filter(({ metadata }) => !metadata.name?.endsWith('-artifacts')));
     assert.deepEqual(
-      rules.map(({ verbs }) => verbs),
+      rules.filter(({ resources }) => resources?.includes('secrets')).map(({ verbs }) => verbs),
       [['get']],
     );
+    for (const { metadata } of own) assert.equal(metadata?.namespace, 'system');
   }
+});
+
+test('the keys are 32 bytes, other ones each time, kept when the release goes, and mounted', async () => {
+  const keys = async () => {
+    const [secret, ...others] = ofKind<Secret>(parseManifests(await helm(['template', 'demo'])), 'Secret');
+    assert.deepEqual(others, []);
+    assert.equal(secret?.metadata?.annotations?.['helm.sh/resource-policy'], 'keep');
+    assert.deepEqual(Object.keys(secret?.data ?? {}), ['k1']);
+    return Buffer.from(secret?.data?.['k1'] ?? '', 'base64');
+  };
+  const [one, two] = [await keys(), await keys()];
+  assert.equal(one.length, 32);
+  assert.notDeepEqual(one, two);
+  const volumes = async (values: Values) => {
+    const spec = deploymentOf(await render(values)).spec?.template.spec;
+    return (spec?.volumes ?? []).map(({ name, secret }) => `${name} ${secret?.secretName}`);
+  };
+  assert.deepEqual(await volumes({}), ['keys demo-signalbox-keys']);
+  const existing = { keys: { existingSecret: 'own' }, s3: { credentialsSecret: 'c', caSecret: 'a' } };
+  assert.deepEqual(await volumes(existing), ['keys own', 's3 c', 's3-ca a']);
+  assert.deepEqual(ofKind(await render(existing), 'Secret'), []);
+});
+
+test('the runner API is called by the name of its Service, and can be left out', async () => {
+  const objects = await render();
+  const { env = [], ports = [] } = deploymentOf(objects).spec?.template.spec?.containers[0] ?? {};
+  const names = env.find(({ name }) => name === 'SIGNALBOX_RUNNER_API_NAMES')?.value?.split(',');
+  const service = ofKind(objects, 'Service').find(({ metadata }) => metadata.name?.endsWith('-runner-api'));
+  assert.equal(names?.[0], `${service?.metadata.name}.${service?.metadata.namespace}.svc`);
+  assert.ok(ports.some(({ containerPort }) => containerPort === 8443));
+  const without = await render({ runnerApi: { enabled: false } });
+  assert.ok(!JSON.stringify(without).toLowerCase().includes('runner-api'));
+  assert.deepEqual(ofKind(without, 'Secret'), []);
+});
+
+test('an object store needs credentials', async () => {
+  await assert.rejects(render({ s3: { endpoint: 'https://s3.example.com' } }), /needs s3\.credentialsSecret/);
 });
 
 test('where calls may go is told to the operator', async () => {
@@ -153,12 +208,16 @@ test('a proxy is in the environment of the operator', async () => {
   ]);
 });
 
-test('with a single namespace nothing but the CRDs belongs to the cluster', async () => {
-  const objects = await render({ ...single, crds: { install: false } });
-  assert.deepEqual(
-    objects.filter(({ metadata }) => metadata.namespace === undefined),
-    [],
-  );
+test('with a single namespace nothing but the CRDs and the review of tokens belongs to the cluster', async () => {
+  const wide = async (values: Values) => {
+    const objects = await render({ ...single, crds: { install: false }, ...values });
+    const found = objects.filter(({ metadata }) => metadata.namespace === undefined);
+    return found.map(({ kind, metadata }) => `${kind} ${metadata.name}`);
+  };
+  const review = 'demo-signalbox-token-review';
+  assert.deepEqual(await wide({}), [`ClusterRole ${review}`, `ClusterRoleBinding ${review}`]);
+  assert.deepEqual(await wide({ runnerApi: { enabled: false } }), []);
+  const objects = await render({ ...single, runnerApi: { enabled: false } });
   const namespaces = ofKind(objects, 'Role').map(({ metadata }) => `${metadata.namespace}/${metadata.name}`);
   assert.deepEqual(namespaces, ['team-a/demo-signalbox', 'system/demo-signalbox-lease']);
   assert.ok(argumentsOf(objects).includes('--namespace=team-a'));

@@ -63,6 +63,9 @@ test('the operator may do its work, read Secrets by name alone, and nothing with
     'create pods -n any',
     'patch jobs.batch --subresource=status -n any',
     'create leases.coordination.k8s.io -n system',
+    'create tokenreviews.authentication.k8s.io',
+    'list secrets -n system',
+    'patch secrets -n system',
     'patch leases.coordination.k8s.io/signalbox -n system',
   ];
   const mayNot = [
@@ -106,17 +109,28 @@ test('what the notes tell to copy, and every example, is taken by the API server
   }
 });
 
-test('an upgrade brings new CRDs, an uninstall keeps them and all workflows, an install takes them back', async () => {
+test('an upgrade brings new CRDs, an uninstall keeps them, all workflows and the keys, an install takes them back', async () => {
   const shortNames = () => kubectl('get crd workflows.signalbox.dev -o jsonpath={.spec.names.shortNames}');
   await helm('upgrade', 'signalbox', await olderChart());
   assert.equal(await shortNames(), '');
   await kubectl(`apply -f ${path.join(examples, 'hello.yaml')}`);
   await helm('upgrade', 'signalbox', chart);
   assert.equal(await shortNames(), '["wfl"]');
+  const keys = () => kubectl('get secret signalbox-keys -n system -o jsonpath={.data}');
+  const before = await keys();
+  // Somebody adds a key, to write with it from now on.
+  const second = Buffer.alloc(32, 7).toString('base64');
+  await kubectl(`patch secret signalbox-keys -n system --patch {"data":{"k2":"${second}"}}`);
+  await helm('upgrade', 'signalbox', chart);
+  const { k1, k2 } = JSON.parse(await keys()) as Record<string, string>;
+  assert.deepEqual({ k1 }, JSON.parse(before));
+  assert.equal(k2, second);
   await helm('uninstall', 'signalbox');
+  assert.deepEqual(JSON.parse(await keys()), { k1, k2 });
   assert.match(await kubectl('get workflows'), /^hello /m);
   await helm('install', 'signalbox', chart);
   assert.match(await kubectl('get workflows'), /^hello /m);
+  assert.deepEqual(JSON.parse(await keys()), { k1, k2 });
 });
 
 /** A copy of the chart whose CRDs have no short names. */

@@ -13,6 +13,10 @@
 {{- default (include "signalbox.fullname" .) .Values.serviceAccount.name -}}
 {{- end -}}
 
+{{- define "signalbox.keysSecret" -}}
+{{- default (printf "%s-keys" (include "signalbox.fullname" .)) .Values.keys.existingSecret -}}
+{{- end -}}
+
 {{- define "signalbox.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "signalbox.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
