@@ -8,6 +8,8 @@ import { type Cluster, createCluster } from './controllers/cluster.ts';
 import { createJobAttempts } from './controllers/job-attempts.ts';
 import { createLiveMessages, type LiveMessages } from './controllers/live-messages.ts';
 import type { Runners } from './controllers/program-context.ts';
+import { createProjectController } from './controllers/project-controller.ts';
+import { projectStatesOf } from './controllers/project-states.ts';
 import { createRevisions } from './controllers/revisions.ts';
 import { createRunAttempts } from './controllers/run-attempts.ts';
 import { createRunController } from './controllers/run-controller.ts';
@@ -31,6 +33,9 @@ const RUN_WORKERS = 64;
 
 /** The workflow controller is there to report, and must not keep runs waiting. */
 const WORKFLOW_WORKERS = 4;
+
+/** As that one. */
+const PROJECT_WORKERS = 4;
 
 /** How long calls may take to end when the operator is stopped; Kubernetes kills it after 30 s. */
 const CALL_GRACE_MS = 5000;
@@ -179,6 +184,15 @@ function createControllers(config: Config, means: Means): (signal: AbortSignal) 
     now,
   });
   const reconcileWorkflow = createWorkflowController({ cluster, queue: workflowQueue, events, now });
+  const projectQueue = queueOf('project');
+  const reconcileProject = createProjectController({
+    cluster,
+    queue: projectQueue,
+    events,
+    images: imagesOf(config),
+    states: projectStatesOf(means.services?.storage),
+    now,
+  });
   return async (signal) => {
     const drained = new AbortController();
     const draining = aborted(signal)
@@ -190,6 +204,7 @@ function createControllers(config: Config, means: Means): (signal: AbortSignal) 
       // It writes what comes of the calls until then.
       runQueue.run({ workers: RUN_WORKERS, process: reconcileRun, signal: drained.signal }),
       workflowQueue.run({ workers: WORKFLOW_WORKERS, process: reconcileWorkflow, signal }),
+      projectQueue.run({ workers: PROJECT_WORKERS, process: reconcileProject, signal }),
     ]);
     await events.close();
   };

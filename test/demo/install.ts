@@ -64,6 +64,11 @@ export type Runner = (typeof RUNNERS)[number];
 /** Tag of an image that {@link loadRunner} gives to a cluster. */
 export const runnerImage = (runner: Runner) => `localhost/signalbox/${runner}:${TAG}`;
 
+const engineArguments = (engine: Exclude<Runner, 'ansible'>) => ({
+  ENGINE_BASE: engineImages[engine],
+  ENGINE: `/usr/local/bin/${engine === 'opentofu' ? 'tofu' : 'terraform'}`,
+});
+
 /** Builds the image of a runner and gives it to the cluster. The engines are built from Go when they first are needed. */
 export async function loadRunner(cluster: Cluster, runner: Runner, report: Report): Promise<void> {
   await buildBases(report);
@@ -79,7 +84,7 @@ export async function loadRunner(cluster: Cluster, runner: Runner, report: Repor
       args: {
         BASE: baseImages.debian,
         NODE_BASE: baseImages.node,
-        ...(runner === 'ansible' ? {} : { ENGINE_BASE: engineImages[runner] }),
+        ...(runner === 'ansible' ? {} : engineArguments(runner)),
       },
     },
     report,

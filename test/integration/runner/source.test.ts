@@ -93,6 +93,15 @@ describe('a repository that asks who we are', () => {
     assert.ok(!log.includes(password));
   });
 
+  test('is not asked without the password that the Project speaks of', async () => {
+    await using server = await startGitServer({ root: site.folder, login: `${username}:${password}` });
+    const files = { '/signalbox/ca/ca.crt': server.ca };
+    const { report } = await check({ url: `${server.url}/repository`, credentials: true }, { files });
+    assert.equal(report.reason, 'CredentialsMissing');
+    assert.match(report.message ?? '', /is not there or has no password/);
+    assert.deepEqual([...server.seen], []);
+  });
+
   test('refuses a wrong password', async () => {
     await using server = await startGitServer({ root: site.folder, login: `${username}:another` });
     const files = { ...credentials, '/signalbox/ca/ca.crt': server.ca };
