@@ -1,4 +1,5 @@
 import { RUNNER_PATHS } from '../api/runner.ts';
+import { drained } from './process.ts';
 import { run } from './run.ts';
 
 // The first process of the pod's only container.
@@ -14,5 +15,6 @@ process.exitCode = await run({
     process.on('SIGINT', listener);
   },
 });
+await drained(process.stdout);
 // A connection or a left-over program may hold us.
 process.exit();

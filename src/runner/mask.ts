@@ -96,6 +96,8 @@ function* base64Spellings(secret: string): Generator<string> {
 /** What to look for, by its first character and then the longest first. */
 class Patterns {
   private readonly byStart = new Map<string, string[]>();
+  /** A line break, or the first character of what is to be hidden. */
+  private start = /[\r\n]/g;
 
   add(spellings: Iterable<string>): void {
     for (const spelling of spellings) {
@@ -107,6 +109,16 @@ class Patterns {
         [...others, pattern].sort((a, b) => b.length - a.length),
       );
     }
+    const starts = ['\r', '\n', ...this.byStart.keys()].map((sign) => {
+      return `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`;
+    });
+    this.start = new RegExp(`[${starts.join('')}]`, 'g');
+  }
+
+  /** The next place where something may begin, or the end. Most of a log is passed over here. */
+  nextStart(text: string, index: number): number {
+    this.start.lastIndex = index;
+    return this.start.exec(text)?.index ?? text.length;
   }
 
   /** Length of the longest secret that stands at this place, or 0. */
@@ -154,7 +166,15 @@ class Stream implements MaskStream {
     let at = 0;
     let index = 0;
     for (; index < text.length; index += 1) {
+      if (this.covered === 0) {
+        const next = this.patterns.nextStart(text, index);
+        if (next > index) this.inside = false;
+        shown += text.slice(index, next);
+        at += next - index;
+        index = next;
+      }
       const sign = text.charAt(index);
+      if (sign === '') break;
       if (sign === '\n' || sign === '\r') {
         shown += sign;
         this.inside = false;

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import type { Writable } from 'node:stream';
 import { StringDecoder } from 'node:string_decoder';
 import { setTimeout as delay } from 'node:timers/promises';
 import { interrupted, RunnerError } from './failure.ts';
@@ -152,4 +153,9 @@ export function both(...sinks: readonly Sink[]): Sink {
     write: (chunk) => sinks.forEach((sink) => sink.write(chunk)),
     end: () => sinks.forEach((sink) => sink.end()),
   };
+}
+
+/** Waits until all that was written has left this process: Node drops the rest when it exits. */
+export async function drained(stream: Writable): Promise<void> {
+  await new Promise<void>((resolve) => stream.write('', () => resolve()));
 }

@@ -14,7 +14,7 @@ import {
   runProgram,
   succeeded,
 } from './process.ts';
-import { errorsInText, terraformFailure } from './terraform-failure.ts';
+import { errorsInText, type LockHolder, terraformFailure } from './terraform-failure.ts';
 import { TerraformLog } from './terraform-log.ts';
 import { type Diagnostic, type Message, parseMessage } from './terraform-messages.ts';
 
@@ -37,6 +37,8 @@ interface EngineOptions {
   log: Log;
   mask: Mask;
   stop: AbortSignal;
+  /** Who held the lock of a managed state when it was asked for. */
+  lockHolder(): LockHolder | undefined;
 }
 
 /** Terraform or OpenTofu, in the folder of the code. */
@@ -119,7 +121,7 @@ export class Engine {
       summary: mask.text(error.summary),
       detail: mask.text(error.detail),
     }));
-    return terraformFailure(masked, reason, fallback);
+    return terraformFailure(masked, { reason, fallback, holder: this.options.lockHolder() });
   }
 
   private async run(

@@ -20,21 +20,35 @@ const MEANINGS: readonly { said: RegExp; reason: string }[] = [
   },
 ];
 
-/**
- * Makes a failure of the first error.
- * @param reason what to call it where its words say nothing better
- */
-export function terraformFailure(
-  errors: readonly Diagnostic[],
-  reason: string,
-  fallback: string,
-): RunnerError {
+/** Who holds the lock of a state, in Terraform's words. */
+export interface LockHolder {
+  ID: string;
+  Who?: string | undefined;
+  Operation?: string | undefined;
+  Created?: string | undefined;
+  /** More, in words. */
+  Info?: string | undefined;
+}
+
+/** What is known about a failure beside its errors. */
+export interface FailureContext {
+  /** What to call it where its words say nothing better. */
+  reason: string;
+  /** What to say where there are no words. */
+  fallback: string;
+  /** As the operator said it. Terraform 1.13 shows itself as the holder. */
+  holder: LockHolder | undefined;
+}
+
+/** Makes a failure of the first error. */
+export function terraformFailure(errors: readonly Diagnostic[], context: FailureContext): RunnerError {
   const [first] = errors;
-  if (first === undefined) return new RunnerError(reason, fallback);
+  if (first === undefined) return new RunnerError(context.reason, context.fallback);
   const words = `${first.summary} ${first.detail}`;
   const meaning = MEANINGS.find(({ said }) => said.test(words));
-  if (meaning?.reason === 'StateLocked') return stateLocked(first);
-  return new RunnerError(meaning?.reason ?? reason, sentence(first));
+  const holder = context.holder ?? holderIn(first.detail);
+  if (meaning?.reason === 'StateLocked' && holder !== undefined) return lockedBy(holder);
+  return new RunnerError(meaning?.reason ?? context.reason, sentence(first));
 }
 
 /** The error in one line. */
@@ -45,16 +59,23 @@ function sentence({ summary, detail, address }: Diagnostic): string {
 }
 
 /** Who holds it stands in the detail, as lines such as `  Who: me@host`. */
-function stateLocked(error: Diagnostic): RunnerError {
-  const value = (name: string) => new RegExp(`^\\s*${name}:\\s*(.*)$`, 'm').exec(error.detail)?.[1]?.trim();
-  const [id, who, operation, since] = ['ID', 'Who', 'Operation', 'Created'].map(value);
-  if (id === undefined || id === '') return new RunnerError('StateLocked', sentence(error));
-  const whom = who === undefined || who === '' ? 'somebody' : who;
-  const what = operation === undefined || operation === '' ? '' : ` for ${operation}`;
-  const when = since === undefined || since.startsWith('0001') ? '' : ` since ${since}`;
+function holderIn(detail: string): LockHolder | undefined {
+  const value = (name: string) => new RegExp(`^\\s*${name}:\\s*(.*)$`, 'm').exec(detail)?.[1]?.trim();
+  const ID = value('ID');
+  if (ID === undefined || ID === '') return undefined;
+  return { ID, Who: value('Who'), Operation: value('Operation'), Created: value('Created') };
+}
+
+function lockedBy({ ID, Who, Operation, Created, Info }: LockHolder): RunnerError {
+  const whom = Who === undefined || Who === '' ? 'somebody' : Who;
+  const what = Operation === undefined || Operation === '' ? '' : ` for ${Operation}`;
+  // The first year stands for a time that nobody knows.
+  const when =
+    Created === undefined || Created === '' || Created.startsWith('0001') ? '' : ` since ${Created}`;
+  const more = Info === undefined || Info === '' ? '' : `, ${Info}`;
   return new RunnerError(
     'StateLocked',
-    `The state is locked by ${whom}${what}${when} (lock ${id}). Wait until that has ended, or give it longer by lockTimeout.`,
+    `The state is locked by ${whom}${what}${when} (lock ${ID}${more}). Wait until that has ended, or let steps wait longer by lockTimeout.`,
   );
 }
 

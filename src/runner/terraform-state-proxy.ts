@@ -7,10 +7,17 @@ import { textOf } from './failure.ts';
 import type { Log } from './log.ts';
 import type { Environment } from './process.ts';
 import type { StatePosition } from './terraform-bundle.ts';
+import type { LockHolder } from './terraform-failure.ts';
 
 const USER = 'runner';
 const METHODS = ['GET', 'POST', 'LOCK', 'UNLOCK'] as const;
-const lockInfo = z.object({ ID: z.string() });
+const lockInfo = z.object({
+  ID: z.string(),
+  Who: z.string().optional(),
+  Operation: z.string().optional(),
+  Created: z.string().optional(),
+  Info: z.string().optional(),
+});
 const stateHead = z.object({ lineage: z.string(), serial: z.int() });
 const refusal = z.object({ reason: z.string(), message: z.string() });
 
@@ -27,6 +34,8 @@ export class StateProxy implements AsyncDisposable {
   /** The state that Terraform read last. */
   lastRead: StatePosition = {};
   lastRefusal: StateRefusal | undefined;
+  /** Who had the lock when Terraform asked for it last. */
+  lockHolder: LockHolder | undefined;
   /** Terraform has taken the lock and not given it back. */
   lockHeld: string | undefined;
   private readonly password = randomBytes(24).toString('base64url');
@@ -121,9 +130,10 @@ export class StateProxy implements AsyncDisposable {
 
   /** When an answer was lost, the lock that is asked for again is held already: by us. */
   private noticedLock(body: Buffer, answer: ApiAnswer): ApiAnswer {
-    const wanted = idOf(body);
-    const isOurs = answer.status === 423 && idOf(answer.body) === wanted;
-    if (answer.status >= 300 && !isOurs) return answer;
+    const wanted = infoOf(body)?.ID;
+    const holder = answer.status === 423 ? infoOf(answer.body) : undefined;
+    this.lockHolder = holder;
+    if (answer.status >= 300 && (holder === undefined || holder.ID !== wanted)) return answer;
     this.lockHeld = wanted;
     return { ...answer, status: 200 };
   }
@@ -144,9 +154,9 @@ export function positionOf(state: Buffer | undefined): StatePosition {
   return head.success ? { lineage: head.data.lineage, serial: head.data.serial } : {};
 }
 
-function idOf(body: Buffer): string | undefined {
+function infoOf(body: Buffer): LockHolder | undefined {
   const info = lockInfo.safeParse(parse(body));
-  return info.success ? info.data.ID : undefined;
+  return info.success ? info.data : undefined;
 }
 
 function parse(body: Buffer): unknown {

@@ -23,6 +23,7 @@ export async function runTerraform(task: TerraformTask, place: WorkPlace): Promi
     log,
     mask,
     stop,
+    lockHolder: () => proxy?.lockHolder,
   });
   const version = await engine.version(task.version);
   log.say(`${task.engine} ${version}, workspace ${task.workspace}, ${task.state} state`);

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { RUNNER_PATHS } from '../../../src/api/runner.ts';
+import { drained } from '../../../src/runner/process.ts';
 import { run } from '../../../src/runner/run.ts';
 import type { RunnerPaths } from '../../../src/runner/settings.ts';
 
@@ -18,4 +19,5 @@ process.exitCode = await run({
     process.on('SIGINT', listener);
   },
 });
+await drained(process.stdout);
 process.exit();
