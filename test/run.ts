@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { down } from './cluster/cluster.ts';
-import { prepare } from './cluster/requirements.ts';
+import { prepareTests } from './cluster/requirements.ts';
 import { reportTo } from './cluster/report.ts';
 import { ensureTools } from './cluster/tools.ts';
 
@@ -48,7 +48,7 @@ async function runStage({ files, concurrency }: Stage): Promise<Counts> {
 const only = process.argv.slice(2);
 const total: Counts = { passed: 0, failed: 0 };
 const report = reportTo(process.stderr);
-await prepare(report);
+await prepareTests(report);
 for (const stage of stages) {
   if (only.length > 0 && !only.includes(stage.title)) continue;
   console.log(`\n== ${stage.title} tests`);

@@ -1,5 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
 import path from 'node:path';
 import { run } from './command.ts';
 import type { Addresses } from './settings.ts';
@@ -71,20 +72,57 @@ export async function makeCertificates(folder: string, cluster: string, addresse
   await writeFile(file('service-accounts.pub'), publicKey.export({ type: 'spki', format: 'pem' }));
   await certify(folder, 'ca', '/CN=signalbox local cluster', ['-extensions', 'ca']);
   const made = Object.entries(identities(addresses)).map(async ([name, { subject, names }]) => {
-    const alternatives = names ? ['-addext', `subjectAltName=${names.join(',')}`] : [];
-    const usage = ['-addext', 'extendedKeyUsage=serverAuth,clientAuth'];
     await certify(folder, name, subject, [
-      '-CA',
-      file('ca.crt'),
-      '-CAkey',
-      file('ca.key'),
-      ...usage,
-      ...alternatives,
+      ...signedIn(folder),
+      ...extension('extendedKeyUsage', ['serverAuth', 'clientAuth']),
+      ...(names ? extension('subjectAltName', names) : []),
     ]);
     await writeKubeconfig(folder, name, cluster, addresses);
   });
   await Promise.all(made);
 }
+
+/** A certificate for a server, its key, and the authority that vouches for it, as PEM. */
+export interface ServerCertificate {
+  readonly certificate: string;
+  readonly key: string;
+  readonly authority: string;
+}
+
+/** Makes a private authority and a certificate of it that is good for these names and addresses. */
+export async function makeServerCertificate(
+  names: readonly string[],
+  addresses: readonly string[],
+): Promise<ServerCertificate> {
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'signalbox-certificate-'));
+  try {
+    await writeFile(path.join(folder, 'openssl.cnf'), configuration);
+    await certify(folder, 'ca', '/CN=signalbox test authority', ['-extensions', 'ca']);
+    await certify(folder, 'server', `/CN=${names[0]}`, [
+      ...signedIn(folder),
+      ...extension('extendedKeyUsage', ['serverAuth']),
+      ...extension('subjectAltName', [...names.map(dns), ...addresses.map(ip)]),
+    ]);
+    const read = (file: string) => readFile(path.join(folder, file), 'utf8');
+    return {
+      certificate: await read('server.crt'),
+      key: await read('server.key'),
+      authority: await read('ca.crt'),
+    };
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+/** Options that let the authority in this folder sign. */
+const signedIn = (folder: string) => [
+  '-CA',
+  path.join(folder, 'ca.crt'),
+  '-CAkey',
+  path.join(folder, 'ca.key'),
+];
+
+const extension = (name: string, values: readonly string[]) => ['-addext', `${name}=${values.join(',')}`];
 
 async function certify(
   folder: string,

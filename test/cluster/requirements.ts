@@ -28,6 +28,14 @@ const forNodes: readonly Requirement[] = [
   { program: 'mmdebstrap', package: 'mmdebstrap' },
 ];
 
+/** What single tests and the tools that they build need, on top of a cluster with nodes. */
+const forTests: readonly Requirement[] = [
+  { program: 'gcc', package: 'gcc' },
+  { program: '/usr/include/stdlib.h', package: 'libc6-dev' },
+  { program: 'git', package: 'git' },
+  { program: 'ssh-keygen', package: 'openssh-client' },
+];
+
 /** @throws Error that says all that is missing on this machine for such a cluster, and how to get it. */
 export async function assertPossible(controlPlane: boolean): Promise<void> {
   const problems = [
@@ -42,7 +50,7 @@ export async function assertPossible(controlPlane: boolean): Promise<void> {
 }
 
 function missingPackages(controlPlane: boolean): string[] {
-  const packages = packagesFor(controlPlane);
+  const packages = missingOf(controlPlane ? always : [...always, ...forNodes]);
   if (packages.length === 0) return [];
   return [
     `Missing programs. As root: apt-get install ${packages.join(' ')}, or let the \`prepare\` command do it.`,
@@ -72,10 +80,20 @@ async function missingGo(): Promise<string[]> {
 
 /** Installs what can be installed and builds the programs, so that `up` only has to start them. */
 export async function prepare(report: Report): Promise<void> {
-  const packages = packagesFor(!isRoot());
-  if (packages.length > 0 && isRoot()) await install(packages, report);
+  if (isRoot()) await installMissing([...always, ...forNodes], report);
   await assertPossible(!isRoot());
   await ensureBinaries(report);
+}
+
+/** Does what {@link prepare} does for all tests, of which some need more than a cluster does. */
+export async function prepareTests(report: Report): Promise<void> {
+  if (isRoot()) await installMissing([...always, ...forNodes, ...forTests], report);
+  await prepare(report);
+}
+
+async function installMissing(needed: readonly Requirement[], report: Report): Promise<void> {
+  const packages = missingOf(needed);
+  if (packages.length > 0) await install(packages, report);
 }
 
 async function install(packages: readonly string[], report: Report): Promise<void> {
@@ -86,8 +104,7 @@ async function install(packages: readonly string[], report: Report): Promise<voi
   done();
 }
 
-function packagesFor(controlPlane: boolean): string[] {
-  const needed = controlPlane ? always : [...always, ...forNodes];
+function missingOf(needed: readonly Requirement[]): string[] {
   const missing = needed.filter(({ program }) => !findProgram(program));
   return [...new Set(missing.map((requirement) => requirement.package))];
 }

@@ -1,12 +1,20 @@
 import { existsSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { cacheRoot, contentName, filesUnder, makeOnce } from './cache.ts';
+import { run } from './command.ts';
 import { buildLimit, type GoProgram, goBuild } from './go-build.ts';
 import { withLock } from './lock.ts';
 import type { Report } from './report.ts';
 
 /** Programs of other projects that single tests need; each has a module of its own that pins it, in `go-tools/`. */
 const tools = {
+  gitea: {
+    target: 'code.gitea.io/gitea',
+    stamps: { 'main.Version': '1.26.4' },
+    tags: ['sqlite', 'sqlite_unlock_notify'],
+    language: 'Go and C',
+  },
   // Without the stamp they call themselves a version of developers.
   opentofu: {
     target: 'github.com/opentofu/opentofu/cmd/tofu',
@@ -40,5 +48,25 @@ export async function ensureTool(tool: Tool, report: Report): Promise<string> {
 export async function ensureTools(report: Report): Promise<void> {
   for (const tool of Object.keys(tools) as Tool[]) await ensureTool(tool, report);
 }
+
+/** Gives a folder with what Gitea reads besides its program: `templates`, `options` and `public`. */
+export async function giteaFiles(): Promise<string> {
+  const module = moduleOf('gitea');
+  const place = path.join(cacheRoot, 'gitea', contentName(await filesUnder(module)));
+  return withLock(`${place}.lock`, copyLimit, () =>
+    makeOnce(place, async (folder) => {
+      const download = await run(['go', '-C', module, 'mod', 'download', '-json', tools.gitea.target], {
+        limit: copyLimit,
+      });
+      const { Dir: source }: { Dir: string } = JSON.parse(download);
+      await mkdir(folder);
+      const parts = ['templates', 'options', 'public'].map((part) => path.join(source, part));
+      // Go keeps modules read-only, and what is copied has to be removed again one day.
+      await run(['cp', '--recursive', '--no-preserve=mode', ...parts, folder]);
+    }),
+  );
+}
+
+const copyLimit = 5 * 60_000;
 
 const moduleOf = (tool: Tool) => path.join(import.meta.dirname, 'go-tools', tool);
