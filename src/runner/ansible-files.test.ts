@@ -49,8 +49,13 @@ suite('the files of an Ansible run', () => {
     assert.equal(files.extraVars, undefined);
   });
 
-  test('need a key where there are credentials', async () => {
-    await assert.rejects(writeFiles({ ssh: true }), { reason: 'CredentialsInvalid' });
+  test('say which part of a Secret is missing', async () => {
+    const missing = async (parts: object, message: RegExp) =>
+      assert.rejects(writeFiles(parts), { reason: 'CredentialsMissing', message });
+    await missing({ ssh: true }, /ansible\.credentials .* has no known_hosts/);
+    given('ssh/known_hosts', '');
+    await missing({ ssh: true }, /ansible\.credentials .* has no ssh-privatekey/);
+    await missing({ vault: true }, /ansible\.vault/);
   });
 
   test('have no variable that would become an option of ssh', async () => {

@@ -26,7 +26,7 @@ export interface AnsibleFiles {
  * Writes the files of a run, for our eyes only: ssh refuses keys that others can read.
  *
  * @param folder is made
- * @throws RunnerError `InventoryInvalid`, `NoHosts`, `ExtraVarsInvalid` or `CredentialsInvalid`
+ * @throws RunnerError `InventoryInvalid`, `NoHosts`, `ExtraVarsInvalid` or `CredentialsMissing`
  */
 export async function writeAnsibleFiles(
   task: AnsibleTask,
@@ -39,12 +39,13 @@ export async function writeAnsibleFiles(
     await writeFile(file, text, { mode: 0o600 });
     return file;
   };
-  const hosts = path.join(paths.ssh, 'known_hosts');
-  const knownHosts = await write(
-    'known_hosts',
-    task.ssh && existsSync(hosts) ? await readFile(hosts, 'utf8') : '',
-  );
-  const privateKey = task.ssh ? await write('ssh-key', await readPrivateKey(paths.ssh)) : undefined;
+  const credentials = (key: string) =>
+    given(path.join(paths.ssh, key), { key, field: 'ansible.credentials' });
+  const knownHosts = await write('known_hosts', task.ssh ? await credentials('known_hosts') : '');
+  const privateKey = task.ssh
+    ? await write('ssh-key', keyText(await credentials('ssh-privatekey')))
+    : undefined;
+  const password = task.vault ? await given(paths.vault, { field: 'ansible.vault' }) : undefined;
   const inventory = await inventoryOf(task, write);
   const hasExtraVars = Object.keys(task.extraVars).length > 0;
   return {
@@ -53,7 +54,7 @@ export async function writeAnsibleFiles(
     sshConfig: await write('ssh_config', sshConfig(knownHosts, privateKey)),
     ...(privateKey === undefined ? {} : { privateKey }),
     // A copy is no program. One in the mount that is executable would be run.
-    ...(task.vault ? { vaultPassword: await write('vault', await readFile(paths.vault, 'utf8')) } : {}),
+    ...(password === undefined ? {} : { vaultPassword: await write('vault', password) }),
     ...(inventory === undefined ? {} : { inventory }),
     ...(hasExtraVars ? { extraVars: await write('extra-vars.yml', dataYaml(task.extraVars)) } : {}),
   };
@@ -68,17 +69,17 @@ function checkExtraVars(extraVars: AnsibleTask['extraVars']): void {
   throw new RunnerError('ExtraVarsInvalid', `extraVars.${bad[0]} can not be ${JSON.stringify(bad[1])}.`);
 }
 
-/** OpenSSH reads no key without a line break at its end, which is lost where Secrets are made by hand. */
-async function readPrivateKey(folder: string): Promise<string> {
-  const file = path.join(folder, 'ssh-privatekey');
-  if (!existsSync(file)) {
-    throw new RunnerError(
-      'CredentialsInvalid',
-      'The Secret of ansible.credentials has no ssh-privatekey: add it, and known_hosts.',
-    );
-  }
-  return `${(await readFile(file, 'utf8')).replaceAll('\r\n', '\n').trimEnd()}\n`;
+/** Reads a file of a Secret. The kubelet mounts nothing in place of one that is not there. */
+async function given(file: string, { key, field }: { key?: string; field: string }): Promise<string> {
+  if (existsSync(file)) return readFile(file, 'utf8');
+  throw new RunnerError(
+    'CredentialsMissing',
+    `The Secret that ${field} of the Project names is not there, or has no ${key ?? 'such key'}: create it with that.`,
+  );
 }
+
+/** OpenSSH reads no key without a line break at its end, which is lost where Secrets are made by hand. */
+const keyText = (text: string) => `${text.replaceAll('\r\n', '\n').trimEnd()}\n`;
 
 async function inventoryOf(
   { inventory }: AnsibleTask,

@@ -2,7 +2,7 @@ import path from 'node:path';
 import { baseImages, buildBases } from '../cluster/base-images.ts';
 import { type Cluster, up } from '../cluster/cluster.ts';
 import { run } from '../cluster/command.ts';
-import { build, load } from '../cluster/images.ts';
+import { build, type Image, load } from '../cluster/images.ts';
 import type { Report } from '../cluster/report.ts';
 import type { ClusterOptions } from '../cluster/settings.ts';
 import { buildEngines, engineImages } from '../cluster/tool-images.ts';
@@ -69,11 +69,16 @@ const engineArguments = (engine: Exclude<Runner, 'ansible'>) => ({
   ENGINE: `/usr/local/bin/${engine === 'opentofu' ? 'tofu' : 'terraform'}`,
 });
 
-/** Builds the image of a runner and gives it to the cluster. The engines are built from Go when they first are needed. */
+/** Builds the image of a runner and gives it to the cluster. */
 export async function loadRunner(cluster: Cluster, runner: Runner, report: Report): Promise<void> {
+  await load(cluster, await buildRunner(runner, report));
+}
+
+/** Builds the image of a runner. The engines are built from Go when they first are needed. As root. */
+export async function buildRunner(runner: Runner, report: Report): Promise<Image> {
   await buildBases(report);
   if (runner !== 'ansible') await buildEngines(report);
-  const image = await build(
+  return build(
     {
       tag: runnerImage(runner),
       dockerfile: path.join(
@@ -89,7 +94,6 @@ export async function loadRunner(cluster: Cluster, runner: Runner, report: Repor
     },
     report,
   );
-  await load(cluster, image);
 }
 
 /** Boots a cluster that has the image of script steps. */

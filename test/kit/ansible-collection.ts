@@ -18,5 +18,5 @@ export const collectionFile = 'example-tools-1.2.0.tar.gz';
 export const buildCollection = (from: string, to: string) => [
   'sh',
   '-c',
-  `cp -r ${from} /tmp/collection && ansible-galaxy collection build /tmp/collection --output-path ${to}`,
+  `mkdir /tmp/collection && cp -rL ${from}/* /tmp/collection && ansible-galaxy collection build /tmp/collection --output-path ${to}`,
 ];

@@ -5,13 +5,18 @@ import type { Project, Workflow } from '../../src/api/resources.ts';
 import { examples } from './examples.ts';
 import type { Kit } from './kit.ts';
 
-/** The files of the folder `terraform` of an example, by their paths in the repository that they belong to. */
-export async function codeOf(example: string): Promise<Record<string, string>> {
-  const folder = path.join(examples, example, 'terraform');
-  const files = (await readdir(folder)).map(async (name) => {
-    return [`terraform/${name}`, await readFile(path.join(folder, name), 'utf8')] as const;
-  });
-  return Object.fromEntries(await Promise.all(files));
+/** The files of a folder of an example, by their paths in the repository that they belong to. */
+export async function codeOf(
+  example: string,
+  folder: 'terraform' | 'code' = 'terraform',
+): Promise<Record<string, string>> {
+  const top = path.join(examples, example);
+  const entries = await readdir(path.join(top, folder), { recursive: true, withFileTypes: true });
+  const files = entries
+    .filter((entry) => entry.isFile())
+    .map(({ parentPath, name }) => path.join(parentPath, name));
+  const texts = files.map(async (file) => [path.relative(top, file), await readFile(file, 'utf8')] as const);
+  return Object.fromEntries(await Promise.all(texts));
 }
 
 /** Applies `deploy/examples/<example>/workflow.yaml` with its Projects changed, as people change them to theirs. */

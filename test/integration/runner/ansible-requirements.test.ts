@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, suite, test } from 'node:test';
-import { buildCollection, collectionSource } from '../../kit/ansible-collection.ts';
+import { buildCollection, collectionFile, collectionSource } from '../../kit/ansible-collection.ts';
 import { fakeGalaxy } from '../../kit/fake-galaxy.ts';
 import { AnsibleSite } from './ansible-site.ts';
 
@@ -53,7 +53,7 @@ suite('requirements of an Ansible project', () => {
     });
     assert.equal(code, 0, log);
     assert.deepEqual(report.outputs, { words: 'HELLO!', greeting: 'good day' });
-    assert.ok(seen.includes('GET /download/example-tools-1.2.0.tar.gz'), seen.join('\n'));
+    assert.ok(seen.includes(`GET /download/${collectionFile}`), seen.join('\n'));
     assert.match(log, /requirements: \d+\.\d+ s/);
   });
 

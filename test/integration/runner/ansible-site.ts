@@ -11,7 +11,8 @@ import {
 } from '../../../src/api/runner.ts';
 import { fakeAnsibleTask } from '../../../src/runner/fake-ansible-task.ts';
 import { FakeRunnerApi } from '../../../src/runner/fake-runner-api.ts';
-import { buildAnsibleImage } from '../../kit/ansible-image.ts';
+import { silent } from '../../cluster/report.ts';
+import { buildRunner } from '../../demo/install.ts';
 import { startContainer, type UnpackedImage, unpack } from '../../kit/container.ts';
 import { type GitServer, startGitServer } from './git-server.ts';
 import { type Files, Repository } from './repository.ts';
@@ -53,7 +54,7 @@ export class AnsibleSite implements AsyncDisposable {
   }
 
   static async open(): Promise<AnsibleSite> {
-    const image = await unpack(await buildAnsibleImage());
+    const image = await unpack(await buildRunner('ansible', silent));
     const folder = mkdtempSync(path.join(tmpdir(), 'signalbox-ansible-'));
     return new AnsibleSite(folder, image, await startGitServer({ root: folder }));
   }

@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { waitFor } from '../../cluster/wait.ts';
+import { printedRecap } from '../../kit/ansible-recap.ts';
 import { signalContainer } from '../../kit/container.ts';
 import { AnsibleSite, mounted } from './ansible-site.ts';
 
@@ -14,16 +15,6 @@ const evil = "{{ lookup('pipe', 'touch /output/pwned') }}";
 
 const play = (tasks: string, hosts = 'all') =>
   `- hosts: ${hosts}\n  gather_facts: false\n  tasks:\n${tasks.trim().replace(/^/gm, '    ')}\n`;
-
-/** The recap that Ansible prints itself. */
-function printedRecap(log: string) {
-  const line =
-    /^(\S+) +: ok=(\d+) +changed=(\d+) +unreachable=(\d+) +failed=(\d+) +skipped=(\d+) +rescued=(\d+) +ignored=(\d+)/gm;
-  return Array.from(log.matchAll(line), ([, host, ...counts]) => {
-    const [ok, changed, unreachable, failed, skipped, rescued, ignored] = counts.map(Number);
-    return { host, ok, changed, unreachable, failed, skipped, rescued, ignored };
-  });
-}
 
 /** Asks a container to stop, and again, as soon as a file is there. */
 async function stopOnce(container: ChildProcess, file: string): Promise<void> {
