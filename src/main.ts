@@ -25,6 +25,10 @@ import { createTransport, type Transport, withFence } from './kube/transport.ts'
 import { createWorkQueue, type ProcessedWork } from './kube/work-queue.ts';
 import { type RunnerServices, startRunnerServices } from './runner-services.ts';
 import { assertSupported } from './controllers/support.ts';
+import { stateMain } from './state-main.ts';
+import { StorageError } from './storage/errors.ts';
+import { KeyError } from './storage/keys.ts';
+import { StateCommandError } from './storage/state-command.ts';
 import { createEgress, type Egress } from './steps/egress.ts';
 import { createStepTypes, type Images } from './steps/index.ts';
 
@@ -255,8 +259,13 @@ async function aborted(signal: AbortSignal): Promise<void> {
   if (!signal.aborted) await once(signal, 'abort');
 }
 
-main().catch((error: unknown) => {
-  const message = error instanceof ConfigError ? error.message : error;
+const [command, ...rest] = process.argv.slice(2);
+const work = command === 'state' ? stateMain(rest) : main();
+work.catch((error: unknown) => {
+  const isForPeople = [ConfigError, StateCommandError, StorageError, KeyError].some(
+    (kind) => error instanceof kind,
+  );
+  const message = isForPeople ? (error as Error).message : error;
   console.error(message);
   process.exitCode = 1;
   // Nothing may keep a process alive that has ended its work.

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { Agent, request as httpsRequest } from 'node:https';
@@ -12,6 +13,7 @@ import { type ResourceClient, type ResourceType, resourceClient } from '../../..
 import { createTransport, type Transport } from '../../../src/kube/transport.ts';
 import { createGrants, type Grant } from '../../../src/storage/grants.ts';
 import { openKeys } from '../../../src/storage/keys.ts';
+import { createStorage, type Storage } from '../../../src/storage/storage.ts';
 import type { Cluster } from '../../cluster/cluster.ts';
 import { waitFor } from '../../cluster/wait.ts';
 import { type OperatorProcess, startOperator } from '../../kit/operator-process.ts';
@@ -54,6 +56,10 @@ export interface Site extends AsyncDisposable {
   keysFolder: string;
   /** Starts the operator, again after it was stopped, on the same port. */
   start(...flags: string[]): Promise<OperatorProcess>;
+  /** Starts one that stands by and serves on another port. Resolves when it serves. */
+  startReplica(port: number): Promise<OperatorProcess>;
+  /** Opens what is kept, in this process. @param now milliseconds since the epoch */
+  openStorage(now?: () => number): Promise<Storage>;
   /** The environment by which the commands of the operator find what they need. */
   environment: Record<string, string>;
   /** Signs grants with the keys of the operator. */
@@ -62,6 +68,8 @@ export interface Site extends AsyncDisposable {
   pod(changes?: Partial<Grant>): Promise<Caller>;
   /** A token for a pod. */
   token(pod: { namespace: string; name: string; uid: string }, audience?: string): Promise<string>;
+  /** The authorities of the runner API, in PEM. */
+  authority(): Promise<string>;
   /** Sends a request as a caller. */
   call(caller: Pick<Caller, 'token' | 'grant'>, request: Call): Promise<Answer>;
 }
@@ -80,6 +88,10 @@ export interface Call {
   path: string;
   body?: Buffer | string;
   headers?: Record<string, string>;
+  /** Of another replica. */
+  port?: number;
+  /** Default: read from the API server. */
+  ca?: string;
 }
 
 export interface Answer {
@@ -120,6 +132,13 @@ export async function bootSite(name: string, port: number): Promise<Site> {
   };
   const nextPod = podSource({ runs, pods });
 
+  const begin = (...flags: string[]) => {
+    const common = [`--keys-dir=${keysFolder}`, `--artifact-namespace=${SYSTEM}`];
+    const operator = startOperator(cluster, [...common, ...flags]);
+    started.push(operator);
+    return operator;
+  };
+
   const site: Omit<Site, typeof Symbol.asyncDispose> = {
     cluster,
     transport,
@@ -130,26 +149,27 @@ export async function bootSite(name: string, port: number): Promise<Site> {
     sign: grants.sign,
     token: (pod, audience = RUNNER_AUDIENCE) => requestToken(transport, pod, audience),
     async start(...flags) {
-      const operator = startOperator(cluster, [
-        `--keys-dir=${keysFolder}`,
-        `--artifact-namespace=${SYSTEM}`,
-        `--runner-api-port=${port}`,
-        '--identity=test',
-        ...flags,
-      ]);
-      started.push(operator);
+      const operator = begin(`--runner-api-port=${port}`, '--identity=test', ...flags);
       await operator.ready;
       return operator;
     },
+    async startReplica(port) {
+      const operator = begin(`--runner-api-port=${port}`, '--identity=standby');
+      await waitFor('the replica to serve', 20_000, () => operator.log().includes('runner API is on'));
+      return operator;
+    },
+    openStorage: (now = () => Date.now()) =>
+      createStorage({ transport, namespace: SYSTEM, keys, now, onError: (error) => assert.ifError(error) }),
     async pod(changes = {}) {
       const { run, name, uid } = await nextPod(changes.run);
       const claims = { ...CLAIMS, ...changes, run, pod: name };
       const token = await requestToken(transport, { namespace: TEAM, name, uid }, RUNNER_AUDIENCE);
       return { uid, token, claims, grant: grants.sign(claims) };
     },
+    authority: () => authorityOf(secrets),
     async call(caller, call) {
-      const ca = await authorityOf(secrets);
-      return send(agent, { ca, port, caller, call });
+      const ca = call.ca ?? (await authorityOf(secrets));
+      return send(agent, { ca, port: call.port ?? port, caller, call });
     },
   };
   return Object.assign(site, {
