@@ -24,8 +24,9 @@ export async function* listMetadata(
       accept: ACCEPT,
       idempotent: true,
       ...options,
-    })) as { items: { metadata: ObjectMeta }[]; metadata: { continue?: string } };
-    for (const { metadata } of page.items) yield metadata;
+    })) as { items: { metadata: ObjectMeta }[] | null; metadata: { continue?: string } };
+    // In this form an empty list is null.
+    for (const { metadata } of page.items ?? []) yield metadata;
     next = page.metadata.continue;
   } while (next);
 }

@@ -44,12 +44,16 @@ export async function fakeSecrets(t: TestContext): Promise<FakeSecrets> {
     reply(response, 200, put({ ...found, data: { ...found.data, ...data } }));
   }
 
-  function list(response: ServerResponse, selector: string): void {
+  function list(response: ServerResponse, { url, headers }: FakeRequest): void {
+    const selector = url.searchParams.get('labelSelector') ?? '';
     const wanted = selector.split(',').map((pair) => pair.split('='));
     const items = [...secrets.values()].filter(({ metadata }) =>
       wanted.every(([name = '', value]) => metadata?.labels?.[name] === value),
     );
-    reply(response, 200, { items, metadata: { resourceVersion: String(revision) } });
+    // An empty list of metadata alone is null, as the real server has it.
+    const empty = headers.accept?.includes('PartialObjectMetadataList') ? null : [];
+    const metadata = { resourceVersion: String(revision) };
+    reply(response, 200, { items: items.length === 0 ? empty : items, metadata });
   }
 
   const fake: Omit<FakeSecrets, 'transport'> = { secrets, calls: [], before: () => {} };
@@ -61,7 +65,7 @@ export async function fakeSecrets(t: TestContext): Promise<FakeSecrets> {
     fake.before(request, response);
     if (response.writableEnded || response.destroyed) return;
     if (method === 'POST') return post(response, body);
-    if (name === '') return list(response, url.searchParams.get('labelSelector') ?? '');
+    if (name === '') return list(response, request);
     const found = secrets.get(name);
     if (!found) return reply(response, 404, status(404, 'NotFound'));
     if (method === 'GET') return reply(response, 200, found);
