@@ -58,7 +58,9 @@ export function gitFailure(stderr: string, exit: Exit): RunnerError {
 /** The lines that say what went wrong, without the hints around them. */
 function lastWords(stderr: string): string {
   const lines = stderr.split('\n').map((line) => line.trim());
-  const telling = lines.filter((line) => /^(fatal|error|remote|ssh|Host key|\S+: Permission)/.test(line));
+  const telling = lines.filter((line) =>
+    /^(fatal|error|remote|ssh:|Host key|Load key|\S+: Permission)/.test(line),
+  );
   const words = (telling.length > 0 ? telling : lines).filter((line) => line !== '');
   return words.slice(0, 3).join(' ') || 'nothing';
 }

@@ -21,6 +21,8 @@ interface GitServerOptions {
   status?: number;
   /** Sends all requests on to there. */
   redirect?: string;
+  /** Speaks the first protocol alone, which gives only what branches and tags point to. */
+  old?: boolean;
 }
 
 export async function startGitServer(options: GitServerOptions): Promise<GitServer> {
@@ -35,7 +37,7 @@ export async function startGitServer(options: GitServerOptions): Promise<GitServ
     if (options.login !== undefined && login !== options.login) {
       return response.writeHead(401, { 'www-authenticate': 'Basic realm="git"' }).end();
     }
-    serve(options.root, request, response);
+    serve(options, request, response);
     return undefined;
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -55,14 +57,14 @@ function loginOf({ headers }: IncomingMessage): string {
   return Buffer.from(encoded, 'base64').toString('utf8');
 }
 
-function serve(root: string, request: IncomingMessage, response: ServerResponse): void {
+function serve({ root, old }: GitServerOptions, request: IncomingMessage, response: ServerResponse): void {
   const { pathname, search } = new URL(request.url ?? '/', 'https://localhost');
   const child = spawn('git', ['http-backend'], {
     env: {
       PATH: process.env['PATH'] ?? '',
       GIT_PROJECT_ROOT: root,
       GIT_HTTP_EXPORT_ALL: '1',
-      GIT_PROTOCOL: String(request.headers['git-protocol'] ?? ''),
+      GIT_PROTOCOL: old === true ? '' : String(request.headers['git-protocol'] ?? ''),
       GIT_CONFIG_COUNT: '1',
       GIT_CONFIG_KEY_0: 'safe.directory',
       GIT_CONFIG_VALUE_0: '*',

@@ -1,6 +1,6 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import type { RunnerTask, TerraformTask } from '../../../src/api/runner.ts';
+import { RUNNER_PATHS, type RunnerTask, type TerraformTask } from '../../../src/api/runner.ts';
 import { FakeRunnerApi } from '../../../src/runner/fake-runner-api.ts';
 import { providerMirror } from '../../cluster/provider-mirror.ts';
 import { reportTo } from '../../cluster/report.ts';
@@ -20,6 +20,8 @@ type More = Partial<Pod> & {
   masked?: string[];
   row?: string;
   run?: string;
+  /** Certificates to trust, in PEM. */
+  ca?: string;
 };
 
 /** A site with a runner API and one engine, with providers from a mirror. */
@@ -77,17 +79,18 @@ export class TerraformSite implements AsyncDisposable {
   /** Runs a step. */
   run(
     step: Step,
-    { source, masked = [], row = step.action, run = 'run-1', ...more }: More = {},
+    { source, ca, masked = [], row = step.action, run = 'run-1', ...more }: More = {},
   ): Promise<Ran> {
     const task: RunnerTask = {
       source: { url: this.site.repository.url, submodules: false, credentials: false, ...source },
-      ca: false,
+      ca: ca !== undefined,
       masked,
       terraform: this.task(step),
     };
     const env = { PATH: `${this.bin}:${process.env['PATH'] ?? ''}`, ...more.env };
     const grant = { run: { name: 'deploy-1', uid: run }, row, project: 'infrastructure' };
-    return this.site.run({ api: this.api, grant, ...more, env, task });
+    const files = ca === undefined ? {} : { [RUNNER_PATHS.ca]: ca };
+    return this.site.run({ api: this.api, grant, files, ...more, env, task });
   }
 
   /** Plans, then applies that plan. */
