@@ -25,7 +25,9 @@ export interface Engine {
 
 export async function engineIn(folder: string, engine: 'opentofu' | 'terraform'): Promise<Engine> {
   const program = await ensureTool(engine, silent);
-  const call = (...args: string[]) => run([program, `-chdir=${folder}`, ...args], { limit: 60_000 });
+  // What this machine has set for itself is not what the code is about.
+  const env = { TF_CLI_CONFIG_FILE: '/dev/null', CHECKPOINT_DISABLE: '1' };
+  const call = (...args: string[]) => run([program, `-chdir=${folder}`, ...args], { limit: 60_000, env });
   const write = async (files: Readonly<Record<string, string>>) => {
     for (const [name, content] of Object.entries(files)) {
       const file = path.join(folder, path.basename(name));
