@@ -14,7 +14,7 @@ async function shell(t: TestContext) {
   const state = async (line: string, input: Buffer = Buffer.alloc(0)): Promise<string> => {
     const printed: Buffer[] = [];
     await runStateCommand(line.split(' '), {
-      states: storage.states,
+      open: async () => storage.states,
       input: async () => input,
       output: (content) => void printed.push(Buffer.from(content)),
       host: 'operator-0',
@@ -79,6 +79,25 @@ test('states that could not be written are listed and exported', async (t) => {
   assert.equal(await state('export team-a network --errored 1'), terraformState(9).toString());
   await assert.rejects(state('export team-a network --errored 2'), refused(/no errored state 2/));
   await assert.rejects(state('export team-a network'), refused(/has no version yet/));
+});
+
+test('a command that is given wrongly opens nothing', async () => {
+  const means = {
+    open: () => assert.fail('it was opened'),
+    input: async () => Buffer.alloc(0),
+    output: () => assert.fail('it printed'),
+    host: 'operator-0',
+    now: () => 0,
+  };
+  for (const args of [
+    [],
+    ['help'],
+    ['unlock', 'a', 'b'],
+    ['export', 'a', 'b', 'c'],
+    ['toString', 'a', 'b'],
+  ]) {
+    await assert.rejects(runStateCommand(args, means), refused(/The states that Signalbox keeps/));
+  }
 });
 
 test('workspaces are apart, and mistakes are answered with what there is', async (t) => {

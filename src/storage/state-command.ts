@@ -5,7 +5,8 @@ import type { States } from './states.ts';
 
 /** What the command works with. */
 export interface StateCommandMeans {
-  states: States;
+  /** Opens what is kept; not called for a command that is given wrongly. */
+  open: () => Promise<States>;
   /** Everything that is on the standard input. */
   input: () => Promise<Buffer>;
   output: (content: string | Buffer) => void;
@@ -47,22 +48,24 @@ interface Given {
 
 /** `main.js state ...`, for a person. @throws {StateCommandError}; what {@link States} throws */
 export async function runStateCommand(args: readonly string[], means: StateCommandMeans): Promise<void> {
-  const [command, ...others] = args;
-  if (command === 'list') return list(means);
+  const [command = '', ...others] = args;
+  if (command === 'list') return list(await means.open(), means);
+  const work = Object.hasOwn(commands, command) ? commands[command] : undefined;
+  if (!work) throw new StateCommandError(USAGE);
   const given = parse(others);
-  switch (command) {
-    case 'versions':
-      return versions(given, means);
-    case 'export':
-      return exportState(given, means);
-    case 'import':
-      return importState(given, means);
-    case 'unlock':
-      return unlock(given, means);
-    default:
-      throw new StateCommandError(USAGE);
-  }
+  if (given.rest.length !== (command === 'unlock' ? 1 : 0)) throw new StateCommandError(USAGE);
+  await work(given, await means.open(), means);
 }
+
+type Work = (given: Given, states: States, means: StateCommandMeans) => Promise<void>;
+
+/** Those that are about one state. */
+const commands: Readonly<Record<string, Work>> = {
+  versions,
+  export: exportState,
+  import: importState,
+  unlock,
+};
 
 function parse(args: string[]): Given {
   const options = {
@@ -96,7 +99,7 @@ function numberOf(text: string | undefined): number | undefined {
   throw new StateCommandError(`"${text}" is no number of a version: state versions lists them`);
 }
 
-async function list({ states, output }: StateCommandMeans): Promise<void> {
+async function list(states: States, { output }: StateCommandMeans): Promise<void> {
   const heads = (await states.list()).map(({ document }) => document);
   const rows = heads.map((head) => {
     const { namespace, project, workspace, versions, lock } = head;
@@ -116,7 +119,7 @@ async function list({ states, output }: StateCommandMeans): Promise<void> {
   output(table([title, ...rows.sort((a, b) => (a.join('/') < b.join('/') ? -1 : 1))]));
 }
 
-async function versions({ key }: Given, { states, output }: StateCommandMeans): Promise<void> {
+async function versions({ key }: Given, states: States, { output }: StateCommandMeans): Promise<void> {
   const head = await headOf(states, key);
   const rows = head.versions.map(({ number, serial, lineage, time, run, step, artifact }) => {
     return [number, serial, lineage, artifact.size, time, run || '-', step, artifact.digest];
@@ -130,8 +133,11 @@ async function versions({ key }: Given, { states, output }: StateCommandMeans): 
   output(table([['ERRORED', 'BYTES', 'TIME', 'RUN', 'STEP', 'POD'], ...errored]));
 }
 
-async function exportState({ key, version, errored }: Given, means: StateCommandMeans): Promise<void> {
-  const { states, output } = means;
+async function exportState(
+  { key, version, errored }: Given,
+  states: States,
+  { output }: StateCommandMeans,
+): Promise<void> {
   const head = await headOf(states, key);
   if (errored !== undefined) {
     const found = head.errored[errored - 1];
@@ -148,8 +154,8 @@ async function exportState({ key, version, errored }: Given, means: StateCommand
   );
 }
 
-async function importState({ key, force }: Given, means: StateCommandMeans): Promise<void> {
-  const { states, output, host, now } = means;
+async function importState({ key, force }: Given, states: States, means: StateCommandMeans): Promise<void> {
+  const { output, host, now } = means;
   const content = await means.input();
   const { serial } = markOf(content);
   const lockId = randomUUID();
@@ -184,9 +190,8 @@ async function importState({ key, force }: Given, means: StateCommandMeans): Pro
   }
 }
 
-async function unlock({ key, rest }: Given, { states, output }: StateCommandMeans): Promise<void> {
-  const [lockId] = rest;
-  if (lockId === undefined) throw new StateCommandError(USAGE);
+async function unlock({ key, rest }: Given, states: States, { output }: StateCommandMeans): Promise<void> {
+  const [lockId = ''] = rest;
   const outcome = await states.unlock(key, lockId);
   switch (outcome) {
     case 'Unlocked':
