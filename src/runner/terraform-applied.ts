@@ -1,5 +1,5 @@
 import type { TerraformDetails } from '../api/runner.ts';
-import type { Message } from './terraform-messages.ts';
+import type { Message, Outputs } from './terraform-messages.ts';
 import { sorted } from './terraform-plan-json.ts';
 
 type Changes = NonNullable<TerraformDetails['changes']>;
@@ -19,9 +19,12 @@ export interface Unsaid {
 
 /** Counts what was applied, from the messages: also when the rest fails. */
 export class Applied {
+  /** All outputs, once everything is applied. */
+  outputs: Outputs = {};
   private readonly done: Changes = [];
 
-  take({ type, hook }: Message): void {
+  take({ type, hook, outputs }: Message): void {
+    if (type === 'outputs' && outputs !== undefined) this.outputs = outputs;
     if (type !== 'apply_complete') return;
     const action = ACTIONS[hook?.action as keyof typeof ACTIONS];
     const address = hook?.resource?.addr;

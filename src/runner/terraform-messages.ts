@@ -25,6 +25,10 @@ const changes = z.object({
   operation: z.string(),
 });
 
+/** Of `apply`, all outputs; a sensitive one has no value. */
+const outputs = z.record(z.string(), z.object({ sensitive: z.boolean(), value: z.unknown().optional() }));
+export type Outputs = z.infer<typeof outputs>;
+
 /**
  * The part of a line of `-json` that we read: https://developer.hashicorp.com/terraform/internals/machine-readable-ui,
  * which is the same in OpenTofu.
@@ -35,6 +39,7 @@ const message = z.object({
   hook: hook.optional().catch(undefined),
   diagnostic: diagnostic.optional().catch(undefined),
   changes: changes.optional().catch(undefined),
+  outputs: outputs.optional().catch(undefined),
 });
 export type Message = z.infer<typeof message>;
 

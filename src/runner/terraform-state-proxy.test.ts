@@ -17,15 +17,14 @@ await writeFile(tokenFile, 'token');
 async function start() {
   const fake = await FakeRunnerApi.start();
   const api = new RunnerApi({ url: fake.url, ca: fake.ca, grant: 'grant', tokenFile });
-  let log = '';
-  const proxy = await StateProxy.start(
-    api,
-    new Log(
-      createMask([]),
-      (text) => (log += text),
-      () => 0,
-    ),
+  const written: string[] = [];
+  const stop = new AbortController();
+  const log = new Log(
+    createMask([]),
+    (text) => written.push(text),
+    () => 0,
   );
+  const proxy = await StateProxy.start(api, { log, stop: stop.signal });
   const { TF_HTTP_ADDRESS = '', TF_HTTP_USERNAME, TF_HTTP_PASSWORD } = proxy.environment;
   const login = `Basic ${Buffer.from(`${TF_HTTP_USERNAME}:${TF_HTTP_PASSWORD}`).toString('base64')}`;
   const ask = (method: string, { body, query = '', authorization = login }: Asked = {}) =>
@@ -34,7 +33,8 @@ async function start() {
     fake,
     proxy,
     ask,
-    log: () => log,
+    stop,
+    log: () => written.join(''),
     async [Symbol.asyncDispose]() {
       await proxy[Symbol.asyncDispose]();
       api.close();
@@ -98,6 +98,17 @@ describe('the server for the state in the pod', () => {
     assert.equal((await site.ask('POST', { body: state, query: '?ID=none' })).status, 409);
     assert.equal(site.proxy.lastRefusal?.reason, 'LockLost');
     assert.match(site.log(), /the state: LockLost/);
+  });
+
+  test('stops asking for the lock when the step is stopped, and still writes the state', async () => {
+    await using site = await start();
+    site.fake.trouble = ({ method }) => (method === 'LOCK' ? { status: 503 } : undefined);
+    const asked = site.ask('LOCK', { body: lock });
+    site.stop.abort();
+    assert.equal((await asked).status, 503);
+    site.fake.lock = { ID: 'lock-1' };
+    assert.equal((await site.ask('POST', { body: state, query: '?ID=lock-1' })).status, 200);
+    assert.equal((await site.ask('UNLOCK', { body: lock })).status, 200);
   });
 
   test('answers other methods itself', async () => {

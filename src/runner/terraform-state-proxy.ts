@@ -24,6 +24,12 @@ const refusal = z.object({ reason: z.string(), message: z.string() });
 /** What the operator said when it did not take a state or give a lock back. */
 export type StateRefusal = z.infer<typeof refusal>;
 
+interface ProxyOptions {
+  log: Log;
+  /** Somebody asked the step to stop. */
+  stop: AbortSignal;
+}
+
 /**
  * A server of Terraform's `http` backend on this pod's loopback, which passes all on to the operator.
  *
@@ -41,15 +47,17 @@ export class StateProxy implements AsyncDisposable {
   private readonly password = randomBytes(24).toString('base64url');
   private readonly api: RunnerApi;
   private readonly log: Log;
+  private readonly stop: AbortSignal;
   private readonly server = createServer((request, response) => void this.handle(request, response));
 
-  private constructor(api: RunnerApi, log: Log) {
+  private constructor(api: RunnerApi, { log, stop }: ProxyOptions) {
     this.api = api;
     this.log = log;
+    this.stop = stop;
   }
 
-  static async start(api: RunnerApi, log: Log): Promise<StateProxy> {
-    const proxy = new StateProxy(api, log);
+  static async start(api: RunnerApi, options: ProxyOptions): Promise<StateProxy> {
+    const proxy = new StateProxy(api, options);
     // A write of the state may wait for the operator longer than a server waits for anything by default.
     proxy.server.requestTimeout = 0;
     await new Promise<void>((resolve) => proxy.server.listen(0, '127.0.0.1', resolve));
@@ -104,9 +112,19 @@ export class StateProxy implements AsyncDisposable {
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const body = Buffer.concat(chunks);
     const query = new URL(request.url ?? '/', 'http://localhost').search;
-    // The end of the step does not end this: a state that has been made must be kept.
-    const question = { method, path: `/v1/state${query}`, body, patience: STATE_PATIENCE_MS };
-    const answer = await this.api.ask({ ...question, headers: { 'content-type': 'application/json' } });
+    const md5 = request.headers['content-md5'];
+    const answer = await this.api.ask({
+      method,
+      path: `/v1/state${query}`,
+      body,
+      headers: {
+        'content-type': 'application/json',
+        ...(md5 === undefined ? {} : { 'content-md5': String(md5) }),
+      },
+      patience: STATE_PATIENCE_MS,
+      // The lock comes before everything. After it, the end of the step ends nothing: a state must be kept.
+      ...(method === 'LOCK' ? { stop: this.stop } : {}),
+    });
     return this.noticed(method, body, answer);
   }
 

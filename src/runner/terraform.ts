@@ -13,7 +13,7 @@ import type { Outcome, WorkPlace } from './work.ts';
 export async function runTerraform(task: TerraformTask, place: WorkPlace): Promise<Outcome> {
   const { code, env, folder, paths, log, mask, stop, api } = place;
   const identity = readIdentity(place.grant);
-  await using proxy = task.state === 'managed' ? await StateProxy.start(api, log) : undefined;
+  await using proxy = task.state === 'managed' ? await StateProxy.start(api, { log, stop }) : undefined;
   if (proxy !== undefined) mask.hide([proxy.secret]);
   const setup = await setUp({ task, env, folder, code: code.folder, paths, log });
   const engine = new Engine({

@@ -91,7 +91,7 @@ describe('a secret', () => {
     const { planned, applied } = await site.planAndApply();
     assert.equal(applied.code, 0, applied.log);
     assert.deepEqual(applied.report.outputs, { open: 'open one' });
-    assert.match(applied.log, /sensitive outputs, which stay in the state: closed/);
+    assert.match(applied.log, /^Outputs:\n\nclosed = \(sensitive value\)\nopen = "open one"$/m);
     assert.ok(site.api.states.at(-1)?.includes(sensitive), 'it is in the state');
     assertHidden(planned, sensitive);
     assertHidden(applied, sensitive, sensitive.slice(10));

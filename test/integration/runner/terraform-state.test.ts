@@ -67,6 +67,7 @@ for (const engine of ['opentofu', 'terraform'] satisfies EngineName[]) {
         report.message ?? '',
         /locked by jane@laptop for OperationTypeApply since 2026-01-02\S+ \(lock f00\)/,
       );
+      assert.doesNotMatch(report.message ?? '', /added|saved/);
       assert.equal(site.api.lock, holder);
     });
 
@@ -113,17 +114,6 @@ for (const engine of ['opentofu', 'terraform'] satisfies EngineName[]) {
       assert.match(report.message ?? '', /^m\/main\.tf reads .* var\.signalbox_workspace/);
       assert.equal((await site.run({ action: 'plan' })).code, 0);
     });
-
-    test('can be large', async () => {
-      site.code(
-        `resource "terraform_data" "a" { input = join("", [for i in range(1000) : format("%05500d", i)]) }`,
-      );
-      const { planned, applied } = await site.planAndApply();
-      assert.deepEqual([planned.code, applied.code], [0, 0], applied.log.slice(-500));
-      assert.ok((site.api.states.at(-1)?.length ?? 0) > 5_000_000);
-      // Nothing of the log is lost when the runner exits.
-      assert.match(planned.log, /succeeded: Completed: 1 to add, 0 to change, 0 to destroy\n$/);
-    });
   });
 
   describe(`the external state of ${engine}`, () => {
@@ -158,5 +148,19 @@ describe('a provider that no mirror has', () => {
     const { report, log } = await site.run({ action: 'plan' });
     assert.equal(report.reason, 'ProviderUnavailable', log);
     assert.match(report.message ?? '', /example\/nothing/);
+  });
+});
+
+describe('a managed state', () => {
+  test('can be large', async () => {
+    await using site = await TerraformSite.start('opentofu');
+    site.code(
+      `resource "terraform_data" "a" { input = join("", [for i in range(1000) : format("%05500d", i)]) }`,
+    );
+    const { planned, applied } = await site.planAndApply();
+    assert.deepEqual([planned.code, applied.code], [0, 0], applied.log.slice(-500));
+    assert.ok((site.api.states.at(-1)?.length ?? 0) > 5_000_000);
+    // Nothing of the log is lost when the runner exits.
+    assert.match(planned.log, /succeeded: Completed: 1 to add, 0 to change, 0 to destroy\n$/);
   });
 });
