@@ -24,6 +24,7 @@ const STATUS: Record<StorageReason, number> = {
   StoreRefused: 503,
   StoreUnavailable: 503,
   Contention: 503,
+  TooLate: 503,
   Altered: 409,
   Missing: 409,
   PlanMissing: 404,

@@ -47,6 +47,8 @@ export interface RunnerApi {
 const ROOM_BYTES = 192 * 2 ** 20;
 /** A body of the largest size has to arrive within this time. */
 const REQUEST_TIMEOUT_MS = 5 * 60_000;
+/** Longer than runners pause between two requests. */
+const KEEP_ALIVE_MS = 60_000;
 const CLOSE_GRACE_MS = 5_000;
 
 export async function startRunnerApi(options: RunnerApiOptions): Promise<RunnerApi> {
@@ -68,7 +70,12 @@ export async function startRunnerApi(options: RunnerApiOptions): Promise<RunnerA
     return handle({ caller: seen.caller, incoming, query: url.searchParams });
   };
   const server = createServer(
-    { ...tlsOf(serving), requestTimeout: REQUEST_TIMEOUT_MS, minVersion: 'TLSv1.2' },
+    {
+      ...tlsOf(serving),
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      minVersion: 'TLSv1.2',
+    },
     (incoming, response) => void serve(incoming, response, answer, options.onAnswered),
   );
   serving.subscribe(() => server.setSecureContext(tlsOf(serving)));

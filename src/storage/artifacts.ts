@@ -17,7 +17,7 @@ export interface Artifact {
 /** Keeps things encrypted. What is saved is known to nobody until a head speaks of it. */
 export interface Artifacts {
   /** @param name what it is; it can be loaded under this name alone */
-  save(name: string, content: Buffer): Promise<Artifact>;
+  save(name: string, content: Buffer): Promise<Saved>;
   /** @throws {StorageError} KeyMissing; Missing; Altered */
   load(name: string, artifact: Artifact): Promise<Buffer>;
   remove(artifact: Artifact): Promise<void>;
@@ -25,8 +25,17 @@ export interface Artifacts {
   isOutdated(artifact: Artifact): boolean;
 }
 
-/** A blob that nobody speaks of after this time was given up. See `sweep`. */
-export const SAVE_LIMIT_MS = 15 * 60_000;
+/** Something that was saved, and that a head has to speak of soon. */
+export interface Saved {
+  artifact: Artifact;
+  /** The moment of `performance.now()` until which a head may speak of it. */
+  until: number;
+}
+
+/** Storing the bytes may take so long. */
+const SAVE_LIMIT_MS = 15 * 60_000;
+/** And so long until a head speaks of them: far less than the hour after which they are swept. */
+const COMMIT_LIMIT_MS = 20 * 60_000;
 
 /** @param stores the first one is where new things go; all are read */
 export function createArtifacts(keys: Keys, stores: readonly [BlobStore, ...BlobStore[]]): Artifacts {
@@ -41,11 +50,13 @@ export function createArtifacts(keys: Keys, stores: readonly [BlobStore, ...Blob
   };
   return {
     async save(name, content) {
+      const until = performance.now() + COMMIT_LIMIT_MS;
       const { write } = keys.ring();
       const id = randomBytes(16).toString('hex');
       const sealed = seal(write, boundName(name, id), content);
       const blob = await store.put(id, sealed, AbortSignal.timeout(SAVE_LIMIT_MS));
-      return { blob, key: write.id, size: content.length, digest: digestOf(content) };
+      const artifact = { blob, key: write.id, size: content.length, digest: digestOf(content) };
+      return { artifact, until };
     },
     async load(name, { blob, digest }) {
       const sealed = await storeOf(blob).get(blob);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
+import { reply, status } from '../kube/fake-server.ts';
 import { digestOf } from './blobs.ts';
 import { isStorageError, type StorageReason } from './errors.ts';
 import { ringOf } from './fake-keys.ts';
@@ -54,6 +55,21 @@ test('a chunk that was altered, swapped or taken away is noticed', async (t) => 
   await assert.rejects(bundles.get(apply(digest)), failsWith('PlanAltered'));
   fake.secrets.delete(first.metadata?.name ?? '');
   await assert.rejects(bundles.get(apply(digest)), failsWith('PlanAltered'));
+});
+
+test('a bundle that is written anew while it is read is read again', async (t) => {
+  const fake = await fakeStorage(t);
+  const { bundles } = fake.storage;
+  const digest = await bundles.put(grantOf(), Buffer.from('one'));
+  let chunksRead = 0;
+  fake.before = ({ method, url }, response) => {
+    if (method !== 'GET' || !url.pathname.includes('-blob-')) return;
+    chunksRead += 1;
+    // As if the sweep had moved it after the head was read.
+    if (chunksRead === 1) reply(response, 404, status(404, 'NotFound'));
+  };
+  assert.equal((await bundles.get(apply(digest))).content.toString(), 'one');
+  assert.equal(chunksRead, 2);
 });
 
 test('the first commit that is told for a source holds for the whole run', async (t) => {

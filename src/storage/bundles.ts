@@ -1,14 +1,17 @@
 import * as z from 'zod';
 import { GROUP } from '../api/common.ts';
 import { artifactSchema } from './artifact-schema.ts';
-import type { Artifacts } from './artifacts.ts';
+import type { Artifact, Artifacts } from './artifacts.ts';
 import { isStorageError, StorageError } from './errors.ts';
 import type { Grant } from './grants.ts';
-import { createHeads, type FoundHead, type HeadName } from './heads.ts';
+import { type Change, createHeads, type FoundHead, type HeadName } from './heads.ts';
 import type { Transport } from '../kube/transport.ts';
 
 /** Label by which what is kept for a run is found. */
 export const RUN_UID_LABEL = `${GROUP}/run-uid`;
+
+/** A bundle can be replaced between the reading of its head and of itself. */
+const LOAD_TRIES = 3;
 
 const bundleSchema = z.object({
   namespace: z.string(),
@@ -33,7 +36,7 @@ export interface Bundles {
   put(grant: Grant, content: Buffer): Promise<string>;
   /** The bundle that this grant names. @throws {StorageError} PlanMissing; PlanReplaced; PlanAltered; KeyMissing */
   get(grant: Grant): Promise<LoadedBundle>;
-  /** Length of the bundle that this grant names, in bytes; 0 when there is none. */
+  /** Length of the bundle that this grant names, in bytes. Throws as `get`. */
   sizeOf(grant: Grant): Promise<number>;
   list(run?: string): Promise<FoundHead<Bundle>[]>;
   /** Forgets a bundle. */
@@ -51,13 +54,14 @@ export function createBundles(
   const heads = createHeads(transport, namespace, (json) => bundleSchema.parse(json));
 
   /** The artifact that is not spoken of any more is removed; when that fails, the sweep does it. */
-  async function replace(head: HeadName, bundle: Bundle): Promise<void> {
+  async function replace(bundle: Bundle, until: number): Promise<void> {
+    const decide = (found: Bundle | undefined): Change<Bundle, Artifact | undefined> => {
+      if (found && found.attempt > bundle.attempt) throw replaced(bundle.row);
+      if (found?.artifact.blob.id === bundle.artifact.blob.id) return { keep: undefined };
+      return { write: bundle, result: found?.artifact };
+    };
     const left = await heads
-      .update(head, (found) => {
-        if (found && found.attempt > bundle.attempt) throw replaced(bundle.row);
-        if (found?.artifact.blob.id === bundle.artifact.blob.id) return { keep: undefined };
-        return { write: bundle, result: found?.artifact };
-      })
+      .update(headOf(bundle.run.uid, bundle.row), decide, until)
       .catch(async (error: unknown) => {
         if (isStorageError(error, 'PlanReplaced')) await artifacts.remove(bundle.artifact);
         throw error;
@@ -65,30 +69,37 @@ export function createBundles(
     if (left) await artifacts.remove(left).catch(() => {});
   }
 
+  /** @throws {StorageError} PlanMissing; PlanReplaced */
+  async function find({ run, plan }: Grant): Promise<Bundle> {
+    if (!plan) throw missing('this step names none');
+    const bundle = await heads.read(headOf(run.uid, plan.row));
+    if (!bundle) throw missing(`step ${plan.row} left none in this run`);
+    if (bundle.artifact.digest !== plan.digest) throw replaced(plan.row);
+    return bundle;
+  }
+
   return {
     async put({ namespace, run, row, attempt }, content) {
-      const artifact = await artifacts.save(nameOf(run.uid, row), content);
+      const { artifact, until } = await artifacts.save(nameOf(run.uid, row), content);
       const time = new Date(now()).toISOString();
-      await replace(headOf(run.uid, row), { namespace, run, row, attempt, time, artifact });
+      await replace({ namespace, run, row, attempt, time, artifact }, until);
       return artifact.digest;
     },
-    async get({ run, plan }) {
-      if (!plan) throw missing('this step names none');
-      const bundle = await heads.read(headOf(run.uid, plan.row));
-      if (!bundle) throw missing(`step ${plan.row} left none in this run`);
-      const { artifact } = bundle;
-      if (artifact.digest !== plan.digest) throw replaced(plan.row);
-      try {
-        return {
-          content: await artifacts.load(nameOf(run.uid, plan.row), artifact),
-          digest: artifact.digest,
-        };
-      } catch (error) {
-        throw isStorageError(error, 'Altered', 'Missing') ? altered(plan.row, error) : error;
+    async get(grant) {
+      for (let attempt = 1; ; attempt++) {
+        const { run, row, artifact } = await find(grant);
+        try {
+          const content = await artifacts.load(nameOf(run.uid, row), artifact);
+          return { content, digest: artifact.digest };
+        } catch (error) {
+          // It may have been written anew with another key since the head was read.
+          if (isStorageError(error, 'Missing') && attempt < LOAD_TRIES) continue;
+          throw isStorageError(error, 'Altered', 'Missing') ? altered(row, error) : error;
+        }
       }
     },
-    async sizeOf({ run, plan }) {
-      return (plan && (await heads.read(headOf(run.uid, plan.row)))?.artifact.size) ?? 0;
+    async sizeOf(grant) {
+      return (await find(grant)).artifact.size;
     },
     list: (run) => heads.list('bundle', run === undefined ? {} : { [RUN_UID_LABEL]: run }),
     async remove(head) {
@@ -99,12 +110,15 @@ export function createBundles(
       const { run, row, artifact } = document;
       if (!artifacts.isOutdated(artifact)) return false;
       const name = nameOf(run.uid, row);
-      const renewed = await artifacts.save(name, await artifacts.load(name, artifact));
-      const left = await heads.update(headOf(run.uid, row), (found) =>
-        found?.artifact.blob.id === artifact.blob.id
-          ? { write: { ...found, artifact: renewed }, result: artifact }
-          : { keep: found?.artifact.blob.id === renewed.blob.id ? artifact : renewed },
-      );
+      const content = await artifacts.load(name, artifact);
+      const { artifact: renewed, until } = await artifacts.save(name, content);
+      const decide = (found: Bundle | undefined): Change<Bundle, Artifact> => {
+        if (found?.artifact.blob.id === renewed.blob.id) return { keep: artifact };
+        // Replaced or removed in the meantime.
+        if (found?.artifact.blob.id !== artifact.blob.id) return { keep: renewed };
+        return { write: { ...found, artifact: renewed }, result: artifact };
+      };
+      const left = await heads.update(headOf(run.uid, row), decide, until);
       await artifacts.remove(left);
       return true;
     },

@@ -12,6 +12,8 @@ export type StorageReason =
   | 'StoreUnavailable'
   /** Others wrote the same head each time that it was tried. */
   | 'Contention'
+  /** It took so long that what was stored may be taken for left over. */
+  | 'TooLate'
   | 'PlanMissing'
   | 'PlanReplaced'
   | 'PlanAltered'

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Secret } from 'kubernetes-types/core/v1.d.ts';
 import { type BackoffRange, backoff } from '../kube/backoff.ts';
-import { sleep, systemClock } from '../kube/clock.ts';
+import { type Clock, sleep, systemClock } from '../kube/clock.ts';
 import { isAlreadyExists, isConflict, isNotFound } from '../kube/errors.ts';
 import { type ResourceClient, resourceClient } from '../kube/resource.ts';
 import type { Transport } from '../kube/transport.ts';
@@ -40,9 +40,10 @@ export interface Heads<T> {
   /**
    * Decides on the newest version and writes what was decided; when somebody else was quicker, decides again. An answer
    * that was lost looks like that too: `decide` must know what it has done before.
-   * @throws what `decide` throws; {StorageError} Contention
+   * @param until nothing is written after this moment of `performance.now()`: what is spoken of may be swept then
+   * @throws what `decide` throws; {StorageError} Contention; TooLate
    */
-  update<R>(head: HeadName, decide: (document: T | undefined) => Change<T, R>): Promise<R>;
+  update<R>(head: HeadName, decide: (document: T | undefined) => Change<T, R>, until?: number): Promise<R>;
   /** All of one kind. */
   list(kind: HeadKind, labels?: Record<string, string>): Promise<FoundHead<T>[]>;
   remove(head: FoundHead<T>): Promise<void>;
@@ -56,6 +57,7 @@ export function createHeads<T>(
   transport: Transport,
   namespace: string,
   parse: (json: unknown) => T,
+  clock: Clock = systemClock,
 ): Heads<T> {
   const client = resourceClient<Secret>(transport, SECRETS);
   const read = (secret: Secret) => readHead(secret, parse);
@@ -72,13 +74,16 @@ export function createHeads<T>(
       const secret = await find(nameOf(head));
       return secret && read(secret);
     },
-    async update(head, decide) {
+    async update(head, decide, until = Number.POSITIVE_INFINITY) {
       for (let attempt = 0; attempt < TRIES; attempt++) {
         const found = await find(nameOf(head));
         const change = decide(found && read(found));
         if ('keep' in change) return change.keep;
+        if (performance.now() > until) {
+          throw new StorageError('TooLate', `it took too long to store ${head.of}: try again`);
+        }
         if (await write(client, namespace, head, found, change.write)) return change.result;
-        await sleep(systemClock, backoff(attempt, BACKOFF, Math.random));
+        await sleep(clock, backoff(attempt, BACKOFF, Math.random));
       }
       throw new StorageError(
         'Contention',

@@ -1,8 +1,8 @@
 import type { Transport } from '../kube/transport.ts';
-import type { Artifact, Artifacts } from './artifacts.ts';
+import type { Artifact, Artifacts, Saved } from './artifacts.ts';
 import { digestOf } from './blobs.ts';
 import { isStorageError } from './errors.ts';
-import { createHeads, type FoundHead, type HeadName } from './heads.ts';
+import { type Change, createHeads, type FoundHead, type HeadName } from './heads.ts';
 import {
   assertHeld,
   compare,
@@ -104,16 +104,17 @@ export function createStates(
     key: StateKey,
     write: StateWrite,
     mark: StateMark,
-    artifact: Artifact,
+    { artifact, until }: Saved,
   ): Promise<void> {
     const { run, step } = write.holder;
     const version = { ...mark, time: time(), run, step, artifact };
-    const gone = await heads.update<Artifact[]>(headOf(key), (found) => {
+    const decide = (found: StateHead | undefined): Change<StateHead, Artifact[]> => {
       // Written by us before, without hearing the answer; others may have gone on from there.
-      if (found?.versions.some(({ artifact: { blob } }) => blob.id === artifact.blob.id)) return { keep: [] };
+      if (found && artifactsOf(found).some(({ blob }) => blob.id === artifact.blob.id)) return { keep: [] };
       const next = withVersion(found ?? newHead(key), version, write);
       return next ? { write: next.head, result: next.gone } : { keep: [artifact] };
-    });
+    };
+    const gone = await heads.update(headOf(key), decide, until);
     await forget(gone);
   }
 
@@ -133,10 +134,12 @@ export function createStates(
       // Nothing is stored for those who may not write; the same is asked again when the head is written.
       assertHeld(found.lock, write.lockId, write.holder.podUid);
       if (!write.force && compare(currentOf(found), mark, digestOf(write.content)) === 'Same') return;
-      const artifact = await artifacts.save(nameOf(key), write.content);
-      await append(key, write, mark, artifact).catch(async (error: unknown) => {
+      const saved = await artifacts.save(nameOf(key), write.content);
+      await append(key, write, mark, saved).catch(async (error: unknown) => {
         // It is certain that no head speaks of it. After other errors the sweep has to find that out.
-        if (isStorageError(error, 'LockLost', 'SerialConflict', 'LineageConflict')) await forget([artifact]);
+        if (isStorageError(error, 'LockLost', 'SerialConflict', 'LineageConflict')) {
+          await forget([saved.artifact]);
+        }
         throw error;
       });
     },
@@ -155,14 +158,17 @@ export function createStates(
         return isTheirs ? { write: rest, result: 'Unlocked' } : { keep: 'OtherLock' };
       }),
     async keepErrored(key, content, { pod, run, step }) {
-      const artifact = await artifacts.save(nameOf(key), content);
+      const { artifact, until } = await artifacts.save(nameOf(key), content);
       const errored = { time: time(), pod, run, step, artifact };
-      const gone = await heads.update(headOf(key), (found) => {
-        const head = found ?? newHead(key);
-        if (head.errored.some(({ artifact: { blob } }) => blob.id === artifact.blob.id)) return { keep: [] };
-        const all = [...head.errored, errored];
-        return { write: { ...head, errored: all.slice(-KEEP_ERRORED) }, result: all.slice(0, -KEEP_ERRORED) };
-      });
+      const decide = (found = newHead(key)): Change<StateHead, ErroredState[]> => {
+        if (artifactsOf(found).some(({ blob }) => blob.id === artifact.blob.id)) return { keep: [] };
+        const all = [...found.errored, errored];
+        return {
+          write: { ...found, errored: all.slice(-KEEP_ERRORED) },
+          result: all.slice(0, -KEEP_ERRORED),
+        };
+      };
+      const gone = await heads.update(headOf(key), decide, until);
       await forget(gone.map(({ artifact }) => artifact));
     },
     loadErrored: (key, { artifact }) => artifacts.load(nameOf(key), artifact),
@@ -174,14 +180,16 @@ export function createStates(
   };
 
   async function renewOne(key: StateKey, artifact: Artifact): Promise<void> {
-    const renewed = await artifacts.save(nameOf(key), await artifacts.load(nameOf(key), artifact));
-    const gone = await heads.update(headOf(key), (found) => {
+    const content = await artifacts.load(nameOf(key), artifact);
+    const { artifact: renewed, until } = await artifacts.save(nameOf(key), content);
+    const decide = (found: StateHead | undefined): Change<StateHead, Artifact> => {
       const ids = found ? artifactsOf(found).map(({ blob }) => blob.id) : [];
       if (ids.includes(renewed.blob.id)) return { keep: artifact };
       // Pruned or written anew by somebody else in the meantime.
       if (!found || !ids.includes(artifact.blob.id)) return { keep: renewed };
       return { write: withArtifact(found, artifact, renewed), result: artifact };
-    });
+    };
+    const gone = await heads.update(headOf(key), decide, until);
     await forget([gone]);
   }
 }
