@@ -29,8 +29,10 @@ import { stateMain } from './state-main.ts';
 import { StorageError } from './storage/errors.ts';
 import { KeyError } from './storage/keys.ts';
 import { StateCommandError } from './storage/state-command.ts';
+import { createVoteReader, type VoteReader } from './controllers/votes.ts';
 import { createEgress, type Egress } from './steps/egress.ts';
 import { createStepTypes, type Images } from './steps/index.ts';
+import { createSeals, type Seals } from './storage/seals.ts';
 
 /** Most runs worked on at once. They wait for the API server most of the time. */
 const RUN_WORKERS = 64;
@@ -175,7 +177,8 @@ function createControllers(config: Config, means: Means): (signal: AbortSignal) 
   });
   const runQueue = queueOf('run');
   const workflowQueue = queueOf('workflow');
-  const { attempts, calls, live } = wireAttempts(config, means, (key) => runQueue.add(key));
+  const votes = createVoteReader({ seals: sealsOf(means.services), events });
+  const { attempts, calls, live } = wireAttempts(config, means, votes, (key) => runQueue.add(key));
   const revisions = createRevisions(cluster);
   const reconcileRun = createRunController({
     cluster,
@@ -218,6 +221,7 @@ function createControllers(config: Config, means: Means): (signal: AbortSignal) 
 function wireAttempts(
   config: Config,
   { metrics, cluster, egress, isLeader, services }: Means,
+  votes: VoteReader,
   onChanged: (key: string) => void,
 ): { attempts: Attempts; calls: CallAttempts; live: LiveMessages } {
   const stepTypes = createStepTypes({ slackApiUrl: config['slack-api-url'] });
@@ -233,11 +237,12 @@ function wireAttempts(
   });
   metrics.gauge('signalbox_calls_open', 'Calls of steps that are being made.', () => calls.open);
   metrics.gauge('signalbox_calls_waiting', 'Calls of steps that wait for their turn.', () => calls.waiting);
-  const attempts = createAttempts({
+  const executors = {
     Job: createJobAttempts(cluster, { images: imagesOf(config), runners: () => runnersOf(services), now }),
     Call: calls,
     Run: createRunAttempts(cluster, onChanged, now),
-  });
+  };
+  const attempts = createAttempts(executors, votes);
   return { attempts, calls, live };
 }
 
@@ -247,6 +252,9 @@ function runnersOf(services: RunnerServices | undefined): ReturnType<Runners> {
   const { api, storage } = services;
   return { url: api.url, ca: api.ca(), sign: storage.grants.sign };
 }
+
+const sealsOf = (services: RunnerServices | undefined): Seals | undefined =>
+  services && createSeals(services.keys);
 
 const imagesOf = (config: Config): Images => ({
   script: config['script-image'],

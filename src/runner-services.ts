@@ -8,10 +8,12 @@ import { createServing, type Serving } from './gateway/serving-certificate.ts';
 import { sleep, systemClock } from './kube/clock.ts';
 import type { Transport } from './kube/transport.ts';
 import { artifactNamespaceOf, openStorage } from './storage-settings.ts';
+import type { Keys } from './storage/keys.ts';
 import type { Storage } from './storage/storage.ts';
 
 /** What the runners in the pods of steps need: an API to call, and a place where what they hand over is kept. */
 export interface RunnerServices {
+  keys: Keys;
   storage: Storage;
   api: RunnerApi;
   /** Watches states, keys and certificates, until the signal is aborted. */
@@ -57,6 +59,7 @@ export async function startRunnerServices(config: Config, means: Means): Promise
   metrics.gauge('signalbox_states', 'States of Terraform that are kept.', () => storage.known.size);
   log.info({ url: api.url, writeKey: keys.ring().write.id }, 'runner API is on');
   return {
+    keys,
     storage,
     api,
     run: async (signal) =>

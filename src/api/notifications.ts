@@ -17,7 +17,12 @@ const on = (description: string) =>
 export const notifications = z
   .strictObject({
     onStart: on('What is sent when a run starts.'),
-    onWaiting: on('What is sent when a run waits before it can go on.'),
+    onWaiting: on(
+      'What is sent when a run waits before it can go on: for its turn, or for an approval. Each approval has a message of its own, which says how to approve.',
+    ),
+    onApproved: on('What is sent when a step was approved.'),
+    onRejected: on('What is sent when a step was rejected.'),
+    onExpired: on('What is sent when nobody decided on a step in time.'),
     onSuccess: on('What is sent when a run has succeeded.'),
     onFailure: on('What is sent when a run has failed or exceeded its timeout.'),
   })

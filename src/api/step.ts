@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { checks, duration, expression, name, parseDuration } from './common.ts';
 import { ansibleStep } from './ansible-step.ts';
+import { APPROVAL_TIMEOUT, approvalStep } from './approval-step.ts';
 import { podSettings } from './pod-settings.ts';
 import { conditionStep } from './condition-step.ts';
 import { forEach } from './for-each.ts';
@@ -44,6 +45,7 @@ export const STEP_TYPES = [
   'terraform',
   'ansible',
   'script',
+  'approval',
   'condition',
   'http',
   'slack',
@@ -61,8 +63,8 @@ const DEFAULT_TIMEOUTS: Partial<Record<StepTypeName, string>> = {
   slack: '5m',
 };
 
-/** Those of `finally`, whose steps run one after the other in any case. */
-const FINALLY_TYPES = STEP_TYPES.filter((type) => type !== 'condition');
+/** Those of `finally`, whose steps run one after the other in any case: nothing there depends on a decision. */
+const FINALLY_TYPES = STEP_TYPES.filter((type) => type !== 'condition' && type !== 'approval');
 
 const exactlyOneOf = (types: readonly StepTypeName[]) => ({
   rule: `[${types.map((type) => `has(self.${type})`).join(', ')}].filter(x, x).size() == 1`,
@@ -78,6 +80,15 @@ const notForEach = {
   fieldPath: '.forEach',
 };
 
+/** What tries again, forgives or multiplies would make the answer of people into something else. */
+const notOfApproval = {
+  rule: '!has(self.approval) || !(has(self.forEach) || has(self.retry) || has(self.timeout) || has(self.continueOnError))',
+  message:
+    'is an approval, which can not have forEach, retry, timeout or continueOnError: how long it waits is approval.timeout, and what follows a rejection is approval.onReject',
+  culprit: 'self.name',
+  fieldPath: '.approval',
+};
+
 const notItself = {
   rule: '!has(self.dependsOn) || !(self.name in self.dependsOn)',
   message: 'can not wait for itself: remove it from dependsOn',
@@ -89,6 +100,7 @@ const notItself = {
 export const step = z
   .strictObject({
     ...task,
+    approval: approvalStep.optional(),
     condition: conditionStep.optional(),
     dependsOn: z
       .array(z.string().max(63).meta({ description: 'Name of a step.' }))
@@ -107,7 +119,7 @@ export const step = z
   })
   .meta({
     description: 'A step of the pipeline.',
-    ...checks(exactlyOneOf(STEP_TYPES), notForEach, notItself),
+    ...checks(exactlyOneOf(STEP_TYPES), notForEach, notOfApproval, notItself),
   });
 export type Step = z.infer<typeof step>;
 
@@ -125,6 +137,7 @@ export function stepTypeOf(step: Step | FinallyStep): StepTypeName {
 
 /** How long one attempt of a step may take, in milliseconds; infinite when nothing limits it. */
 export function timeoutOf(step: Step | FinallyStep): number {
+  if ('approval' in step && step.approval) return parseDuration(step.approval.timeout ?? APPROVAL_TIMEOUT);
   const timeout = step.timeout ?? DEFAULT_TIMEOUTS[stepTypeOf(step)];
   return timeout === undefined ? Number.POSITIVE_INFINITY : parseDuration(timeout);
 }

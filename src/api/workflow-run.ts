@@ -1,11 +1,21 @@
 import * as z from 'zod';
+import { approvalStatus } from './approval-status.ts';
 import { checks, conditions, objectName, scalar, time } from './common.ts';
 import { CONCURRENCY_POLICIES } from './concurrency.ts';
 import { ansibleDetails, terraformDetails } from './runner.ts';
 import { STEP_TYPES } from './step.ts';
 
 /** The phases of a run. */
-const RUN_PHASES = ['Pending', 'Queued', 'Running', 'Succeeded', 'Failed', 'Cancelled', 'TimedOut'] as const;
+export const RUN_PHASES = [
+  'Pending',
+  'Queued',
+  'Running',
+  'AwaitingApproval',
+  'Succeeded',
+  'Failed',
+  'Cancelled',
+  'TimedOut',
+] as const;
 export type RunPhase = (typeof RUN_PHASES)[number];
 
 /** The phases of a step. */
@@ -101,7 +111,7 @@ const stepStatus = z
   .strictObject({
     name: z.string().max(136).meta({
       description:
-        'Name of the step. An instance of a step with forEach follows its step, as plan[us]. Of a notification its event, as onStart[0], and update[notify] brings the message of step notify up to date.',
+        'Name of the step. An instance of a step with forEach follows its step, as plan[us]. Of a notification its event, as onStart[0], with the approval that it is about, as onWaiting[0]/approval, and update[notify] brings the message of step notify up to date.',
     }),
     type: z.enum(STEP_TYPES).meta({ description: 'What the step does.' }),
     phase: z.enum(STEP_PHASES).meta({ description: 'Where the step stands.' }),
@@ -128,6 +138,7 @@ const stepStatus = z
       .meta({ description: 'What the step gave to those after it, read as steps.<name>.outputs.<key>.' }),
     terraform: terraformDetails.optional(),
     ansible: ansibleDetails.optional(),
+    approval: approvalStatus.optional(),
   })
   .meta({ description: 'Where one step stands.' });
 export type StepStatus = z.infer<typeof stepStatus>;
@@ -198,6 +209,13 @@ export const workflowRunStatus = z
     queue: queue.optional(),
     round: z.int().min(1).optional().meta({
       description: 'How often the finished run was continued with signalbox.dev/retry.',
+    }),
+    waitingSince: time(
+      'Since when nothing goes on but approvals that wait: the timeout does not count it.',
+    ).optional(),
+    waitedMs: z.int().min(0).optional().meta({
+      description:
+        'How long that was the case before, in milliseconds, since the run was started or continued.',
     }),
     resumedAt: time('When the run was continued last. Its timeout counts from here.').optional(),
     handled: z.string().max(256).optional().meta({

@@ -1,73 +1,10 @@
 import * as z from 'zod';
-import { byName, checks, conditions, duration, expression, scalar, time } from './common.ts';
+import { byName, checks, conditions, duration, expression, time } from './common.ts';
 import { concurrency } from './concurrency.ts';
 import { notifications } from './notifications.ts';
+import { param } from './param.ts';
 import { podSettings } from './pod-settings.ts';
 import { finallyStep, step } from './step.ts';
-
-const param = z
-  .strictObject({
-    name: z
-      .string()
-      .max(63)
-      .meta({
-        description: "Name of the parameter: letters, digits and '_', not starting with a digit.",
-        ...checks({
-          rule: "self.matches('^[A-Za-z_][A-Za-z0-9_]*$')",
-          message:
-            "must consist of letters, digits and '_', and not start with a digit, so that params.<name> can be written",
-          culprit: 'self',
-        }),
-      }),
-    type: z
-      .enum(['string', 'number', 'boolean'])
-      .default('string')
-      .meta({ description: 'Type of the value. Default string.' }),
-    description: z
-      .string()
-      .max(1024)
-      .optional()
-      .meta({ description: 'What the parameter means, for those who start a run.' }),
-    required: z
-      .boolean()
-      .optional()
-      .meta({ description: 'Whether a run without a value is refused. Default false.' }),
-    default: scalar
-      .optional()
-      .meta({ description: 'Value when a run gives none: a string, number or boolean, as type says.' }),
-    enum: z
-      .array(scalar)
-      .min(1)
-      .max(64)
-      .optional()
-      .meta({ description: 'The only values allowed. Default: all.' }),
-    pattern: z
-      .string()
-      .max(256)
-      .optional()
-      .meta({ description: 'Regular expression that the whole value must match; for type string.' }),
-  })
-  .meta({
-    description: 'A parameter.',
-    ...checks(
-      {
-        rule: '!(has(self.required) && self.required && has(dyn(self).default))',
-        message: 'is required and takes no default: remove one of the two',
-        culprit: 'self.name',
-      },
-      {
-        rule: "!has(self.pattern) || !has(self.type) || self.type == 'string'",
-        message: 'pattern goes with type string only: remove it or change the type',
-        fieldPath: '.pattern',
-      },
-      {
-        rule: "self.type != 'boolean' || !has(dyn(self).default) || dyn(self).default == true || dyn(self).default == false",
-        message: 'is boolean: its default must be true or false, without quotes',
-        culprit: 'self.name',
-      },
-    ),
-  });
-export type Param = z.infer<typeof param>;
 
 const retention = z
   .strictObject({
@@ -115,6 +52,7 @@ const stepsExist = [
   namesExist('dependsOn', 'dependsOn', 'has(s.dependsOn)'),
   namesExist('condition.then', 'condition.then', 'has(s.condition) && has(s.condition.then)'),
   namesExist('condition.__else__', 'condition.else', 'has(s.condition) && has(s.condition.__else__)'),
+  namesExist('approval.onReject', 'approval.onReject', 'has(s.approval) && has(s.approval.onReject)'),
 ];
 
 const namesDiffer = {

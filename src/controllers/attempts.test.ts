@@ -21,7 +21,10 @@ function noting() {
     forget: (uid) => void asked.push(`${kind} forget ${uid}`),
     uidOf: (_, id) => `uid of ${id}`,
   });
-  const attempts = createAttempts({ Job: executor('Job'), Call: executor('Call'), Run: executor('Run') });
+  const attempts = createAttempts(
+    { Job: executor('Job'), Call: executor('Call'), Run: executor('Run') },
+    { votesOn: () => [], forget: () => undefined },
+  );
   return { attempts, asked };
 }
 

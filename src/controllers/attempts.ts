@@ -7,6 +7,7 @@ import type { Executor } from './executor.ts';
 import type { Revision } from './revisions.ts';
 import { settled } from './settled.ts';
 import type { RunView } from './views.ts';
+import type { VoteReader } from './votes.ts';
 
 /** Starts, stops and observes the attempts of steps and notifications, each in the way of its type. */
 export interface Attempts {
@@ -31,18 +32,19 @@ export interface Attempts {
 }
 
 /** Who carries out the attempts of which kind of step. */
-export type Executors = Readonly<Record<Exclude<StepKind, 'Inline'>, Executor>>;
+export type Executors = Readonly<Record<Exclude<StepKind, 'Approval' | 'Inline'>, Executor>>;
 
-export function createAttempts(executors: Executors): Attempts {
+export function createAttempts(executors: Executors, votes: VoteReader): Attempts {
   const all = Object.values(executors);
 
   function executorOf(type: StepTypeName): Executor | undefined {
     const { kind } = stepTypes[type];
-    return kind === 'Inline' ? undefined : executors[kind];
+    return kind === 'Inline' || kind === 'Approval' ? undefined : executors[kind];
   }
 
   function forget(runUid: string): void {
     for (const executor of all) executor.forget(runUid);
+    votes.forget(runUid);
   }
 
   function uidsIn(run: RunView, row: StepStatus): StepStatus {
@@ -59,6 +61,9 @@ export function createAttempts(executors: Executors): Attempts {
       for (const row of currentRows(run.status)) {
         const observation = executorOf(row.type)?.observe(run, idOf(run, row));
         if (observation) seen.set(row.name, observation);
+      }
+      for (const row of askedRows(run.status)) {
+        seen.set(row.name, { state: 'Votes', votes: votes.votesOn(run, row) });
       }
       return seen;
     },
@@ -102,6 +107,12 @@ function currentRows({ finishedAt, steps = [], notifications = [] }: WorkflowRun
   return rows.filter(
     ({ phase, attempt, retryAt }) => phase === 'Running' && attempt !== undefined && retryAt === undefined,
   );
+}
+
+/** The approvals that wait, and those of which it must be known that they were given. */
+function askedRows({ finishedAt, steps = [] }: WorkflowRunStatus): StepStatus[] {
+  if (finishedAt !== undefined) return [];
+  return steps.filter(({ type, startedAt }) => type === 'approval' && startedAt !== undefined);
 }
 
 /** As the engine names attempts; what was written counts where the attempt is an object. */

@@ -17,7 +17,7 @@ export interface CallAttemptsOptions {
   /** What a call has of the world. */
   contextOf: (
     run: RunView,
-    effect: Pick<StartEffect, 'id' | 'evaluate'>,
+    effect: Pick<StartEffect, 'id' | 'step' | 'evaluate'>,
     revision: Revision,
     signal: AbortSignal,
   ) => CallContext;

@@ -48,12 +48,12 @@ export function createCallContexts({ cluster, egress, isLeader, now }: CallConte
 
   return (
     run: RunView,
-    effect: Pick<StartEffect, 'id' | 'evaluate'>,
+    effect: Pick<StartEffect, 'id' | 'step' | 'evaluate'>,
     revision: Revision,
     signal: AbortSignal,
   ): CallContext => ({
     idempotencyKey: effect.id,
-    run: factsOf(run, revision),
+    run: factsOf(run, revision, effect.step),
     signal,
     secret: (reference) => secret(run.namespace, reference),
     configMap: (reference) => configMap(run.namespace, reference),
@@ -63,8 +63,14 @@ export function createCallContexts({ cluster, egress, isLeader, now }: CallConte
   });
 }
 
-function factsOf({ namespace, name, spec, status }: RunView, { graph, spec: workflow }: Revision): RunFacts {
+/** @param row that of the call: of a notification about an approval, it ends in the name of that */
+function factsOf(
+  { namespace, name, spec, status }: RunView,
+  { graph, spec: workflow }: Revision,
+  row: string,
+): RunFacts {
   const { reason, message, startedAt, finishedAt, steps = [] } = status;
+  const about = steps.find((step) => row.endsWith(`/${step.name}`));
   return {
     namespace,
     name,
@@ -78,6 +84,7 @@ function factsOf({ namespace, name, spec, status }: RunView, { graph, spec: work
     ...(finishedAt === undefined ? {} : { finishedAt: Date.parse(finishedAt) }),
     trigger: spec.trigger,
     steps,
+    ...(about ? { about } : {}),
   };
 }
 

@@ -1,5 +1,6 @@
 import { API_VERSION } from '../api/common.ts';
 import type { StepStatus, WorkflowRunStatus } from '../api/workflow-run.ts';
+import { plansText } from '../engine/approval-text.ts';
 import type { Happening } from '../kube/events.ts';
 import type { RunView } from './views.ts';
 
@@ -11,11 +12,25 @@ export function happenings(run: RunView, before: WorkflowRunStatus, after: Workf
   const known = new Map(rowsOf(before).map((row) => [row.name, row]));
   const troubled = rowsOf(after).filter((row) => isTrouble(row, known.get(row.name), after));
   const notes = troubled.map((row) => warning(run, row.reason ?? row.phase, noteOf(row)));
+  notes.push(...rowsOf(after).flatMap((row) => approvalNote(run, row, known.get(row.name))));
   const { finishedAt, phase = 'Failed', reason = phase, message = 'The run failed.' } = after;
   if (finishedAt === undefined || finishedAt === before.finishedAt || phase === 'Succeeded') return notes;
   // Somebody wanted a run to be cancelled.
   const type = phase === 'Cancelled' ? 'Normal' : 'Warning';
   return [...notes, { regarding: regardingRun(run), type, reason, note: message }];
+}
+
+/** What people want to know of an approval, beside what goes wrong with it. */
+function approvalNote(run: RunView, row: StepStatus, before: StepStatus | undefined): Happening[] {
+  const { type, name, phase, summary, message, approval } = row;
+  if (type !== 'approval' || phase === before?.phase) return [];
+  const regarding = regardingRun(run);
+  if (phase === 'Succeeded') {
+    return [{ regarding, type: 'Normal', reason: 'Approved', note: `Step ${name}: ${summary}.` }];
+  }
+  if (phase !== 'Running') return [];
+  const note = [`Step ${name}: ${message}`, ...plansText(approval?.plans ?? [])].join(' ');
+  return [{ regarding, type: 'Normal', reason: 'ApprovalRequested', note }];
 }
 
 const rowsOf = ({ steps = [], notifications = [] }: WorkflowRunStatus): StepStatus[] => [
@@ -39,7 +54,7 @@ export function regardingRun({ namespace, name, uid }: RunView): Happening['rega
 }
 
 /** Reasons of running steps that are as they should be. */
-const EXPECTED = new Set(['Queued']);
+const EXPECTED = new Set(['Queued', 'AwaitingApproval']);
 
 function isTrouble(
   { phase, reason }: StepStatus,

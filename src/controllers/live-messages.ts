@@ -84,7 +84,7 @@ export function createLiveMessages(options: LiveMessagesOptions): LiveMessages {
   }
 
   function contextFor(run: RunView, revision: Revision, name: string): CallContext {
-    const effect = { id: `${run.uid}-${name}`, evaluate: () => ({ error: 'is not there' }) };
+    const effect = { id: `${run.uid}-${name}`, step: name, evaluate: () => ({ error: 'is not there' }) };
     return contextOf(run, effect, revision, AbortSignal.timeout(LIMIT_MS));
   }
 

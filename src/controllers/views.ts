@@ -8,6 +8,7 @@ import type { Project, Workflow, WorkflowRun } from '../api/resources.ts';
 import type { WorkflowSpec, WorkflowStatus } from '../api/workflow.ts';
 import type { WorkflowRunSpec, WorkflowRunStatus } from '../api/workflow-run.ts';
 import type { Observation } from '../engine/model.ts';
+import { VOTE_PREFIX } from '../engine/vote.ts';
 import { LABELS } from '../steps/labels.ts';
 import { observePod } from '../steps/pod-outcome.ts';
 
@@ -49,6 +50,8 @@ export interface RunView extends ControlledView {
   createdAt: number;
   /** The run that started it by a step. */
   owner?: { name: string; uid: string };
+  /** The annotations that hold votes, while the run goes on. */
+  votes: Readonly<Record<string, string>>;
   spec: WorkflowRunSpec;
   /** Whole while there is something to do; what others need to know of it after that. */
   status: WorkflowRunStatus;
@@ -97,7 +100,7 @@ export function projectView({ metadata, spec, status = {} }: Project): ProjectVi
 export function runView(run: WorkflowRun): RunView {
   const view = wholeRunView(run);
   if (!isSettled(view.status)) return view;
-  return { ...view, spec: { ...view.spec, params: {} }, status: summaryOf(view) };
+  return { ...view, votes: {}, spec: { ...view.spec, params: {} }, status: summaryOf(view) };
 }
 
 export function wholeRunView({ metadata, spec, status = {} }: WorkflowRun): RunView {
@@ -108,9 +111,14 @@ export function wholeRunView({ metadata, spec, status = {} }: WorkflowRun): RunV
     ...controlledViewOf(metadata, ['cancel', 'retry']),
     createdAt: Date.parse(metadata.creationTimestamp ?? ''),
     ...(owner ? { owner: { name: owner.name, uid: owner.uid } } : {}),
+    votes: votesIn(metadata),
     spec,
     status,
   };
+}
+
+function votesIn({ annotations = {} }: ObjectMeta): Record<string, string> {
+  return Object.fromEntries(Object.entries(annotations).filter(([name]) => name.startsWith(VOTE_PREFIX)));
 }
 
 /** Whether a run has ended, and so has the telling of it. */

@@ -1,5 +1,5 @@
 import type { StepStatus } from '../api/workflow-run.ts';
-import type { Effect, Node, Observation, Result } from './model.ts';
+import type { AttemptObservation, Effect, Node, Result } from './model.ts';
 import { backoffMs } from './retry.ts';
 import { cut, MAX_MESSAGE, MAX_REASON, MAX_SUMMARY, spanOf, timeOf } from './text.ts';
 
@@ -41,7 +41,7 @@ export interface Halt {
 export interface Watch {
   node: Node;
   step: StepStatus;
-  seen: Observation;
+  seen: AttemptObservation;
   run: { uid: string };
   /** What stops this step, if anything does. */
   halt?: Halt | undefined;

@@ -3,7 +3,7 @@ import { endSteps } from './accept.ts';
 import { withEarlierAttempt } from './attempt.ts';
 import type { Graph, Node } from './model.ts';
 import { ancestorsOf } from './order.ts';
-import { finish, isInstance, pendingStep, progressOf, succeeded } from './summary.ts';
+import { finish, isActive, isForgiven, isInstance, pendingStep, progressOf, succeeded } from './summary.ts';
 import { cut, MAX_QUOTE, timeOf } from './text.ts';
 
 /** Longest list of step names in a refusal. */
@@ -29,7 +29,7 @@ export function cancelRun(
     };
   }
   const cancelled = { ...status, cancellation: { requestedAt: timeOf(now), reason, message } };
-  if (status.phase === 'Running') return cancelled;
+  if (isActive(status)) return cancelled;
   const ended = endSteps(cancelled, 'RunCancelled', message, now);
   return finish(ended, { phase: 'Cancelled', reason, message }, now);
 }
@@ -78,7 +78,7 @@ function isUnsettled(node: Node, step: StepStatus | undefined): boolean {
   if (step?.phase === 'Succeeded') return false;
   if (step?.phase === 'Skipped') return !SETTLED.has(step.reason ?? '');
   // What the run cut short was no failure to be forgiven.
-  return !(step?.phase === 'Failed' && node.forgiven && step.reason !== 'RunTimedOut');
+  return !(step?.phase === 'Failed' && isForgiven(node, step) && step.reason !== 'RunTimedOut');
 }
 
 /** The steps with all that come behind them; `finally` comes behind everything. */

@@ -1,12 +1,13 @@
 import type { WorkflowRunStatus } from '../api/workflow-run.ts';
 import { refuseRun } from './accept.ts';
+import { followApproval } from './approval.ts';
 import { end } from './attempt.ts';
 import { advanceInstances } from './instances.ts';
 import type { Decision, Result } from './model.ts';
 import { notify } from './notify.ts';
 import { mainHasEnded, schedule } from './schedule.ts';
 import { room, shorten, shortestOf } from './size.ts';
-import { finish, summarize } from './summary.ts';
+import { awaitsApproval, deadlineOf, finish, isActive, summarize } from './summary.ts';
 import {
   type DecideInput,
   followAttempt,
@@ -29,11 +30,12 @@ export type { DecideInput } from './turn.ts';
  */
 export function decide(input: DecideInput): Decision {
   const turn = open(input);
-  if (input.status.phase === 'Running') {
+  if (isActive(input.status)) {
     endAttempts(turn);
     checkRunTimeout(turn);
     followAttempts(turn);
     schedule(turn);
+    checkPhase(turn);
   }
   return close(turn);
 }
@@ -42,6 +44,7 @@ function close(turn: Turn): Decision {
   const summary = turn.changed ? summed(turn) : turn.status;
   // What was to be looked at later was about steps, and all of them have ended.
   if (summary.finishedAt !== undefined) turn.wakes = [];
+  else if (isTimed(turn, summary)) turn.wakes.push(deadlineOf(turn.graph, summary, turn.now));
   const status = notify(turn, summary);
   const times = turn.wakes.filter((time) => Number.isFinite(time));
   return { status, effects: turn.effects, ...(times.length > 0 ? { wakeAt: Math.min(...times) } : {}) };
@@ -75,6 +78,10 @@ const failedOutput = (status: WorkflowRunStatus, message: string, now: number): 
 /** Results come before everything else: a run whose last step has ended does not time out. */
 function endAttempts(turn: Turn): void {
   for (const node of units(turn)) {
+    if (node.kind === 'Approval') {
+      followApproval(turn, node, haltOf(turn, node));
+      continue;
+    }
     const seen = turn.observed.get(node.name);
     const step = turn.steps.get(node.name);
     if (seen?.state !== 'Ended' || step?.phase !== 'Running' || step.retryAt !== undefined) continue;
@@ -107,7 +114,9 @@ const limitOf = ({ steps }: Turn): string =>
 function followAttempts(turn: Turn): void {
   for (const node of units(turn)) {
     const halt = haltOf(turn, node);
-    followAttempt(turn, node, halt);
+    if (node.kind !== 'Approval') followAttempt(turn, node, halt);
+    // What was decided before stays; a timeout of the run may have come since.
+    else if (halt) followApproval(turn, node, halt);
     retryAttempt(turn, node, halt);
   }
   for (const node of turn.graph.nodes) if (node.forEach) advanceInstances(turn, node);
@@ -115,13 +124,24 @@ function followAttempts(turn: Turn): void {
 
 function checkRunTimeout(turn: Turn): void {
   const { graph, status, now } = turn;
-  if (graph.timeout === undefined || turn.timedOutAt !== undefined || status.cancellation) return;
-  if (mainHasEnded(turn)) return;
-  const deadline = Date.parse(status.resumedAt ?? status.startedAt ?? timeOf(now)) + graph.timeout;
-  if (now < deadline) {
-    turn.wakes.push(deadline);
-    return;
-  }
+  if (turn.timedOutAt !== undefined || status.cancellation || mainHasEnded(turn)) return;
+  if (now < deadlineOf(graph, status, now)) return;
   turn.timedOutAt = timeOf(now);
   turn.changed = true;
+}
+
+/** Whether the clock of a run runs. */
+function isTimed(turn: Turn, { phase, cancellation }: WorkflowRunStatus): boolean {
+  return (
+    phase === 'Running' && cancellation === undefined && turn.timedOutAt === undefined && !mainHasEnded(turn)
+  );
+}
+
+/** People may have changed the phase by hand. */
+function checkPhase(turn: Turn): void {
+  const { status, graph, steps, instances } = turn;
+  const rows = [...graph.nodes, ...[...instances.values()].flat()].flatMap(
+    ({ name }) => steps.get(name) ?? [],
+  );
+  if (awaitsApproval(rows) !== (status.phase === 'AwaitingApproval')) turn.changed = true;
 }

@@ -230,7 +230,8 @@ function checkTimeout(
   const ms = timeout === undefined ? Number.POSITIVE_INFINITY : parseDuration(timeout);
   const main = [...rows.values()].filter(({ name }) => places.get(name)?.finally === false);
   const ends = main.map(({ finishedAt = '' }) => Date.parse(finishedAt));
-  const latest = Math.max(...ends) - Date.parse(status.resumedAt ?? status.startedAt ?? '');
+  const { waitedMs = 0 } = status;
+  const latest = Math.max(...ends) - Date.parse(status.resumedAt ?? status.startedAt ?? '') - waitedMs;
   // Ends are known to the second, and shown at its end.
   if (latest > ms + 1000) demand(timedOut || cancelled, 'the run did not time out');
   // What is seen lies up to 4 s behind, and stopping takes until after the timeout.

@@ -69,6 +69,8 @@ const MEMBERS: Record<Drawn['kind'], readonly Plan['kind'][]> = {
   Job: ['Succeeds', 'Fails', 'Lost', 'Stuck', 'Blocked', 'Hangs', 'IgnoresStop'],
   Call: ['Succeeds', 'Fails', 'Lost', 'Hangs'],
   Run: ['Succeeds', 'Fails', 'Blocked', 'Hangs'],
+  // Is approved, is rejected, or nobody votes.
+  Approval: ['Succeeds', 'Fails', 'Hangs'],
 };
 
 const planOf = (kinds: Plan['kind'][]) =>
@@ -92,7 +94,7 @@ const each: fc.Arbitrary<Each> = fc.record({
 const common = (kinds: Plan['kind'][]) =>
   fc
     .record({
-      kind: fc.constantFrom<Drawn['kind'][]>('Job', 'Job', 'Run', 'Call'),
+      kind: fc.constantFrom<Drawn['kind'][]>('Job', 'Job', 'Job', 'Run', 'Call', 'Approval'),
       waitsFor: fc.option(fc.array(fc.nat(50), { maxLength: 3 }), { nil: undefined, freq: 2 }),
       runIf: fc.constantFrom(undefined, undefined, 'Success', 'Failure', 'Always'),
       when: fc.constantFrom<Drawn['when'][]>(
@@ -104,7 +106,11 @@ const common = (kinds: Plan['kind'][]) =>
       plans: fc.array(planOf(kinds), { minLength: 1, maxLength: 4 }),
       list: fc.oneof({ weight: 6, arbitrary: items }, fc.constant(undefined), fc.constant(7)),
     })
-    .map((step) => ({ ...step, plans: step.plans.map((plan) => fitting(step.kind, plan)) }));
+    .map((step) => ({ ...step, plans: step.plans.map((plan) => fitting(step.kind, plan)) }))
+    .map((step) => (step.kind === 'Approval' ? { ...step, ...PEOPLE } : step));
+
+/** Nothing that people say is tried again, forgiven or a list. */
+const PEOPLE = { retries: 0, forgiven: false, list: undefined };
 
 /** What a Job can do and others can not becomes a failure. A call is short: it is made anew after each crash. */
 function fitting(kind: Drawn['kind'], plan: Plan): Plan {
@@ -113,7 +119,15 @@ function fitting(kind: Drawn['kind'], plan: Plan): Plan {
 }
 
 const task = (kinds: Plan['kind'][]): fc.Arbitrary<Drawn> =>
-  fc.tuple(common(kinds), seldom(each)).map(([step, forEach]) => ({ ...step, forEach, fork: undefined }));
+  fc.tuple(common(kinds), seldom(each)).map(([step, forEach]) => ({
+    ...step,
+    forEach: step.kind === 'Approval' ? undefined : forEach,
+    fork: undefined,
+  }));
+
+/** In `finally` nobody is asked. */
+const lastTask = (kinds: Plan['kind'][]): fc.Arbitrary<Drawn> =>
+  task(kinds).filter(({ kind }) => kind !== 'Approval');
 
 const drawn = (kinds: Plan['kind'][], depth: number): fc.Arbitrary<Drawn> => {
   const branch = fc.array(
@@ -127,7 +141,7 @@ const drawn = (kinds: Plan['kind'][], depth: number): fc.Arbitrary<Drawn> => {
   });
   const condition = fc
     .tuple(common(kinds), fork)
-    .map(([step, fork]): Drawn => ({ ...step, forEach: undefined, fork, badTemplate: false }));
+    .map(([step, fork]): Drawn => ({ ...step, kind: 'Job', forEach: undefined, fork, badTemplate: false }));
   return depth === 0 ? task(kinds) : fc.oneof({ weight: 3, arbitrary: task(kinds) }, condition);
 };
 
@@ -135,7 +149,7 @@ const drawn = (kinds: Plan['kind'][], depth: number): fc.Arbitrary<Drawn> => {
 export const drawnWorkflow = (kinds: Plan['kind'][]): fc.Arbitrary<DrawnWorkflow> =>
   fc.record({
     main: fc.array(drawn(kinds, 2), { minLength: 1, maxLength: 6 }),
-    last: fc.array(task(kinds), { maxLength: 3 }),
+    last: fc.array(lastTask(kinds), { maxLength: 3 }),
     timeout: fc.option(fc.constantFrom('20s', '1m', '3m', '10m'), { nil: undefined }),
     reversed: fc.boolean(),
   });
@@ -232,14 +246,18 @@ function specOfStep(step: Placed, places: Placed[]): object {
   const [first] = step.finally ? ['main-0'] : step.waits;
   return {
     name,
-    timeout: '2m',
-    retry: { limit: drawn.retries, backoff: { initial: '1s', factor: 1 } },
-    continueOnError: drawn.forgiven,
+    ...(drawn.kind === 'Approval' ? {} : conductOf(drawn)),
     ...(drawn.fork ? conditionOf(drawn.fork, name, first, places) : taskOf(step)),
     ...forEachOf(drawn, first),
     ...whenOf(drawn, first),
   };
 }
+
+const conductOf = ({ retries, forgiven }: Drawn): object => ({
+  timeout: '2m',
+  retry: { limit: retries, backoff: { initial: '1s', factor: 1 } },
+  continueOnError: forgiven,
+});
 
 function conditionOf({ decides }: Fork, name: string, first: string | undefined, places: Placed[]): object {
   const onSide = (side: string) =>
@@ -266,6 +284,8 @@ function taskOf({ drawn, finally: isFinally }: Placed): object {
       return { http: { url: `https://example.com/${seen}` } };
     case 'Run':
       return { workflow: { name: 'other', params: { seen } } };
+    case 'Approval':
+      return { approval: { approvers: ['team:drawn'], timeout: '2m', message: seen } };
     default:
       return drawn.kind satisfies never;
   }

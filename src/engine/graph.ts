@@ -1,6 +1,7 @@
 import { parseDuration } from '../api/common.ts';
 import type { FinallyStep, Step } from '../api/step.ts';
 import { type WorkflowSpec, workflowSpec } from '../api/workflow.ts';
+import { placeApprovals } from './approval-graph.ts';
 import { compileStep, type Resolvers } from './compile-step.ts';
 import { compileExpression, type Expression } from './expression.ts';
 import type { Graph, Node, Notification, NotificationEvent, Problem } from './model.ts';
@@ -8,10 +9,25 @@ import { ancestorsOf, dependencies, type Order, sortByDependency } from './order
 import { checkParam } from './params.ts';
 import { planProblems } from './plan-reference.ts';
 import type { Scope } from './references.ts';
-import { durationProblems, nameProblems, retryProblems, schemaProblems } from './spec-problems.ts';
+import {
+  approvalProblems,
+  durationProblems,
+  fieldProblems,
+  nameProblems,
+  retryProblems,
+  schemaProblems,
+} from './spec-problems.ts';
 import { compileTemplate } from './template.ts';
 
-const EVENTS = ['onStart', 'onWaiting', 'onSuccess', 'onFailure'] as const satisfies NotificationEvent[];
+const EVENTS = [
+  'onStart',
+  'onWaiting',
+  'onApproved',
+  'onRejected',
+  'onExpired',
+  'onSuccess',
+  'onFailure',
+] as const satisfies NotificationEvent[];
 const RUN_FIELDS = ['name', 'namespace', 'uid'];
 
 /** Steps of a workflow before their place is known. */
@@ -32,7 +48,8 @@ export type Compiled = { ok: true; graph: Graph } | { ok: false; problems: Probl
 export function compile(spec: unknown, resolvers: Resolvers): Compiled {
   const parsed = workflowSpec.safeParse(spec);
   if (!parsed.success) return { ok: false, problems: schemaProblems(parsed.error) };
-  const problems = [nameProblems, durationProblems, retryProblems].flatMap((check) => check(parsed.data));
+  const checks = [nameProblems, durationProblems, retryProblems, approvalProblems, fieldProblems];
+  const problems = checks.flatMap((check) => check(parsed.data));
   // Steps that share a name, or durations that are none, would make the rest of the checks guess.
   if (problems.length > 0) return { ok: false, problems };
   return compileSteps(parsed.data, resolvers);
@@ -55,7 +72,9 @@ function compileSteps(spec: WorkflowSpec, resolvers: Resolvers): Compiled {
     ...compileConcurrency(spec, scopeOf.none, problems),
   };
   if (problems.length > 0) return { ok: false, problems };
-  return { ok: true, graph: { ...graphOf(spec, nodes, sorted.order), ...parts } };
+  const placed = placeApprovals(nodes);
+  if (placed.problems.length > 0) return { ok: false, problems: placed.problems };
+  return { ok: true, graph: { ...graphOf(spec, placed.nodes, sorted.order), ...parts } };
 }
 
 function listSteps(spec: WorkflowSpec): Listed[] {

@@ -1,6 +1,6 @@
 import type { StepStatus, WorkflowRunStatus } from '../api/workflow-run.ts';
 import type { Graph, Node } from './model.ts';
-import { pendingStep } from './summary.ts';
+import { isActive, pendingStep } from './summary.ts';
 import { timeOf } from './text.ts';
 
 /**
@@ -14,7 +14,7 @@ export function mendStatus(graph: Graph, status: WorkflowRunStatus, now: number)
   const rows = rowsOf(graph, status.steps ?? []);
   const known = status.steps ?? [];
   const isSame = rows.length === known.length && rows.every((row, index) => row === known[index]);
-  if (isSame && status.phase === 'Running' && status.startedAt !== undefined) return status;
+  if (isSame && isActive(status) && status.startedAt !== undefined) return status;
   return {
     ...status,
     phase: 'Running',
@@ -56,6 +56,7 @@ function isWhole({ kind }: Node, { attempt, startedAt, retryAt, job, run }: Step
     case 'Run':
       return run !== undefined;
     case 'Call':
+    case 'Approval':
     case 'Inline':
       return true;
     default:

@@ -146,8 +146,17 @@ function checkInstances({ name, forEach }: Node, { steps = [] }: WorkflowRunStat
   if (steps[at]?.phase === 'Pending') demand(active === 0, `an instance of ${name} runs before its step`);
 }
 
-function checkEnd({ finishedAt, steps = [], phase, currentStep }: WorkflowRunStatus): void {
-  if (finishedAt === undefined) return demand(phase === 'Running', `${phase} without an end`);
+/** It awaits approval when nothing else goes on, and only then. */
+function checkGoing({ phase, steps = [], waitingSince }: WorkflowRunStatus): void {
+  const going = steps.filter((row) => row.phase === 'Running');
+  const waits = going.length > 0 && going.every(({ type }) => type === 'approval');
+  demand(phase === (waits ? 'AwaitingApproval' : 'Running'), `${phase} without an end`);
+  demand((waitingSince !== undefined) === waits, 'the clock of the run is not as its steps are');
+}
+
+function checkEnd(status: WorkflowRunStatus): void {
+  const { finishedAt, steps = [], currentStep } = status;
+  if (finishedAt === undefined) return checkGoing(status);
   demand(steps.every(isOver), 'the run ended before its steps');
   demand(currentStep === undefined, 'a step is current after the end');
 }

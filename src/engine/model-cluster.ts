@@ -95,6 +95,7 @@ function stopTime(kind: StepKind, { stopsAfter = 0 }: Plan): number {
     case 'Run':
       return stopsAfter;
     case 'Call':
+    case 'Approval':
     case 'Inline':
       return 0;
     default:

@@ -1,5 +1,7 @@
 import type { StepStatus, WorkflowRunStatus } from '../api/workflow-run.ts';
+import type { Vote } from '../api/approval-status.ts';
 import { acceptRun } from './accept.ts';
+import { askedAt } from './ballot.ts';
 import type { Resolvers } from './compile-step.ts';
 import { cancelRun, retryRun } from './control.ts';
 import { decide } from './decide.ts';
@@ -7,6 +9,7 @@ import type { Decision, Effect, Graph, Observation, RunContext, StartEffect, Ste
 import { checkDecision, checkStart, checkWrite, demand, nodeOf } from './model-checks.ts';
 import { changesOf, type ModelAttempt, type Plan, stateAt } from './model-cluster.ts';
 import { jobName } from './names.ts';
+import { timeOf } from './text.ts';
 
 // For tests: a shell that executes decisions as the real one does, on a cluster and a clock that are only modelled.
 
@@ -42,6 +45,17 @@ const condition: StepResolver = {
   expressions(spec) {
     const source = ('condition' in spec ? spec.condition?.if : undefined) ?? '';
     return [{ field: 'condition.if', source, variables: [] }];
+  },
+};
+
+const approval: StepResolver = {
+  kind: 'Approval',
+  resolve(spec, { text }) {
+    if (!('approval' in spec) || spec.approval?.message === undefined) return spec;
+    return {
+      ...spec,
+      approval: { ...spec.approval, message: text('approval.message', spec.approval.message) },
+    };
   },
 };
 
@@ -81,11 +95,42 @@ export const resolvers: Resolvers = {
   terraform: job,
   ansible: job,
   script,
+  approval,
   condition,
   http,
   slack,
   workflow,
 };
+
+/** The vote on an attempt of an approval, if there is one, and until when votes were seen. */
+interface Ballot {
+  vote: Vote | undefined;
+  seenUntil: number;
+}
+
+const ballotOf = ({ name, attempt }: StepStatus): string => `${name}/${attempt}`;
+
+/** How somebody votes on an approval, as its plan has it. */
+function voteOn(row: StepStatus, plan: ModelOptions['plan'], round: number): Vote | undefined {
+  const { name: step, type, attempt = 1 } = row;
+  if (type !== 'approval') return undefined;
+  const { kind, runsFor } = plan(step, attempt);
+  if (kind !== 'Succeeds' && kind !== 'Fails') return undefined;
+  const asked = askedAt(row);
+  return {
+    step,
+    round,
+    attempt,
+    asked,
+    digest: '',
+    user: 'jane',
+    as: 'team:drawn',
+    own: false,
+    decision: kind === 'Succeeds' ? 'Approve' : 'Reject',
+    time: timeOf(Date.parse(asked) + runsFor),
+    signature: 'good',
+  };
+}
 
 /** From the start of a run, or of its continuation, to its end. */
 export interface Round {
@@ -141,6 +186,8 @@ export function executeRun(options: ModelOptions): Trace {
   let cancels = (options.cancels ?? []).map((after) => START + after).toSorted((a, b) => a - b);
   let now = START;
   let status = acceptRun(graph, 'revision', now);
+  /** The votes on approvals: annotations of the run, which no crash takes away. */
+  const ballots = new Map<string, Ballot>();
   let blocked = new Set<string>();
   let turns = 0;
   const trace: Trace = { status, rounds: [], writes: [status], started: [] };
@@ -151,8 +198,25 @@ export function executeRun(options: ModelOptions): Trace {
       ({ phase, attempt, retryAt }) => phase === 'Running' && attempt !== undefined && retryAt === undefined,
     );
 
+  const asked = () =>
+    (status.steps ?? []).filter(
+      ({ type, attempt, startedAt }) =>
+        type === 'approval' && attempt !== undefined && startedAt !== undefined,
+    );
+
   const observe = (lag: number): Map<string, Observation> =>
-    new Map(going().map((row) => [row.name, observeRow(row, lag)]));
+    new Map([
+      ...going().map((row) => [row.name, observeRow(row, lag)] as const),
+      ...asked().map((row) => [row.name, observeVotes(row, lag)] as const),
+    ]);
+
+  function observeVotes(row: StepStatus, lag: number): Observation {
+    const ballot = ballots.get(ballotOf(row)) ?? { vote: voteOn(row, plan, status.round ?? 0), seenUntil: 0 };
+    ballots.set(ballotOf(row), ballot);
+    ballot.seenUntil = Math.max(ballot.seenUntil, now - lag);
+    const { vote, seenUntil } = ballot;
+    return { state: 'Votes', votes: vote && Date.parse(vote.time) <= seenUntil ? [vote] : [] };
+  }
 
   function observeRow(row: StepStatus, lag: number): Observation {
     const id = idOf(row);
@@ -234,7 +298,11 @@ export function executeRun(options: ModelOptions): Trace {
       const found = attempts.get(idOf(row));
       return found ? changesOf(found).filter((at) => at > found.seenUntil) : [];
     });
-    const times = [...changes, wakeAt, cancels[0] ?? Infinity].map((at) => Math.max(at, now + 1));
+    const votes = going().flatMap((row) => {
+      const { vote, seenUntil = 0 } = ballots.get(ballotOf(row)) ?? { vote: voteOn(row, plan, 0) };
+      return vote && Date.parse(vote.time) > seenUntil ? [Date.parse(vote.time)] : [];
+    });
+    const times = [...changes, ...votes, wakeAt, cancels[0] ?? Infinity].map((at) => Math.max(at, now + 1));
     const next = Math.min(...times, blocked.size > 0 ? now + RETRY_BLOCKED_MS : Infinity);
     demand(Number.isFinite(next) || status.finishedAt !== undefined, 'the run waits for nothing');
     return Number.isFinite(next) ? next : now;

@@ -1,8 +1,10 @@
+import type { Vote } from '../api/approval-status.ts';
 import type { Scalar } from '../api/common.ts';
 import type { ConcurrencyPolicy } from '../api/concurrency.ts';
 import type { FinallyStep, Step, StepTypeName } from '../api/step.ts';
 import type { StepStatus, WorkflowRunStatus, WorkflowRunTrigger } from '../api/workflow-run.ts';
 import type { Evaluation, Expression } from './expression.ts';
+import type { PlanReference } from './plan-reference.ts';
 import type { Template } from './template.ts';
 
 export type { Evaluation };
@@ -33,8 +35,12 @@ export interface Node {
   templates: ReadonlyMap<string, Template>;
   /** What its type declared, by path. */
   expressions: ReadonlyMap<string, Expression>;
-  /** The branch of a condition that it belongs to. */
+  /** The branch of a condition, or of an approval that may be rejected, that it belongs to. */
   branch?: Branch;
+  /** Of an approval: the plans that it is about. */
+  approves?: readonly PlanReference[];
+  /** The approvals before it, which must have been given with signed votes, whatever the status of the run says. */
+  guards?: readonly Guard[];
   forEach?: ForEachPlan;
   /** Of an instance: which one of its step it is. */
   instance?: { index: number; of: Node };
@@ -50,13 +56,23 @@ export interface Node {
   gracePeriod: number;
 }
 
-/** How the attempts of a step are carried out: as a Job, by a call of the operator, as another run, or not at all. */
-export type StepKind = 'Job' | 'Call' | 'Run' | 'Inline';
+/**
+ * How the attempts of a step are carried out: as a Job, by a call of the operator, as another run, by people who vote,
+ * or not at all.
+ */
+export type StepKind = 'Job' | 'Call' | 'Run' | 'Approval' | 'Inline';
 
-/** One side of a condition. */
+/** One side of a condition; `else` is also what follows the rejection of an approval. */
 export interface Branch {
   condition: string;
   side: 'then' | 'else';
+}
+
+/** An approval before a step. */
+export interface Guard {
+  approval: string;
+  /** It is asked in every run that comes to the step; otherwise it may have been left out. */
+  certain: boolean;
 }
 
 /** What the instances of a step are made from. */
@@ -68,8 +84,15 @@ export interface ForEachPlan {
   failFast: boolean;
 }
 
-/** What can be told about a run: it began, it waits, it succeeded, it failed or timed out. */
-export type NotificationEvent = 'onStart' | 'onWaiting' | 'onSuccess' | 'onFailure';
+/** What can be told about a run: it began, it waits, people decided or did not, it succeeded, it failed or timed out. */
+export type NotificationEvent =
+  | 'onStart'
+  | 'onWaiting'
+  | 'onApproved'
+  | 'onRejected'
+  | 'onExpired'
+  | 'onSuccess'
+  | 'onFailure';
 
 /** An event of a run, and what is sent when it happens. */
 export interface Notification {
@@ -118,8 +141,17 @@ export interface Result {
   retryAfterMs?: number;
 }
 
-/** What can be seen in the cluster of the current attempt of a step. */
-export type Observation =
+/** What can be seen of the current attempt of a step. */
+export type Observation = AttemptObservation | VotesObservation;
+
+/** The votes on a step that bear a valid signature for this run; what they are about is still to be judged. */
+export interface VotesObservation {
+  state: 'Votes';
+  votes: readonly Vote[];
+}
+
+/** What can be seen in the cluster of an attempt. */
+export type AttemptObservation =
   /**
    * Nothing of it is there. `blocked` says why the last start failed, for example QuotaExceeded: it is shown like the
    * reason of `Waiting`, the start is tried again, and `pendingTimeout` counts.

@@ -1,6 +1,6 @@
-import type { WorkflowRunStatus } from '../api/workflow-run.ts';
-import type { Node, NotificationEvent } from './model.ts';
-import { pendingStep } from './summary.ts';
+import type { StepStatus, WorkflowRunStatus } from '../api/workflow-run.ts';
+import type { Node, Notification, NotificationEvent } from './model.ts';
+import { isActive, isDeclined, pendingStep } from './summary.ts';
 import { begin, followAttempt, retryAttempt, type Turn, units } from './turn.ts';
 
 /**
@@ -10,12 +10,11 @@ import { begin, followAttempt, retryAttempt, type Turn, units } from './turn.ts'
 export function notify(turn: Turn, status: WorkflowRunStatus): WorkflowRunStatus {
   const { graph, steps } = turn;
   // A run may begin and end in one decision.
-  const began = turn.status.phase === 'Running';
-  const due = graph.notifications.map(({ event, node }) => ({
-    node,
-    isDue: hasHappened(event, status, began),
-  }));
-  const tasks = [...due, ...lastUpdates(turn, status)];
+  const began = isActive(turn.status);
+  const notices = graph.notifications.flatMap((notification) =>
+    noticesOf(turn, notification, hasHappened(notification.event, status, began)),
+  );
+  const tasks = [...notices, ...lastUpdates(turn, status, notices)];
   if (tasks.length === 0) return status;
   turn.phase = status.phase;
   for (const { node, isDue } of tasks) {
@@ -31,13 +30,54 @@ export function notify(turn: Turn, status: WorkflowRunStatus): WorkflowRunStatus
   return isSame ? status : { ...status, notifications: rows };
 }
 
+/** A message, and whether there is reason to send it. */
+interface Notice {
+  event?: NotificationEvent;
+  node: Node;
+  isDue: boolean;
+}
+
+/** What a notification comes to: once for the run, or once for each approval that it is about. */
+function noticesOf({ graph, steps }: Turn, { event, node }: Notification, isDue: boolean): Notice[] {
+  const approvals = graph.nodes.filter(({ kind }) => kind === 'Approval');
+  const about = approvals.flatMap(({ name }) => {
+    const own = `${node.name}/${name}`;
+    const isNow = isStanding(event, steps.get(name));
+    return isNow || steps.has(own) ? [{ event, node: { ...node, name: own }, isDue: isNow }] : [];
+  });
+  return isOfApprovals(event) ? about : [{ event, node, isDue }, ...about];
+}
+
+const isOfApprovals = (event: NotificationEvent): boolean =>
+  event === 'onApproved' || event === 'onRejected' || event === 'onExpired';
+
+/** Whether an approval stands as an event has it. */
+function isStanding(event: NotificationEvent, row: StepStatus | undefined): boolean {
+  switch (event) {
+    case 'onWaiting':
+      return row?.phase === 'Running';
+    case 'onApproved':
+      return row?.phase === 'Succeeded';
+    case 'onRejected':
+      return isDeclined(row) && row?.reason === 'Rejected';
+    case 'onExpired':
+      return isDeclined(row) && row?.reason === 'TimedOut';
+    case 'onStart':
+    case 'onSuccess':
+    case 'onFailure':
+      return false;
+    default:
+      return event satisfies never;
+  }
+}
+
 /**
  * Messages that are kept up to date show how the run ended. This is the update that must not be lost; those before it
  * are sent beside, and each replaces the last.
  */
-function lastUpdates(turn: Turn, { finishedAt }: WorkflowRunStatus): { node: Node; isDue: boolean }[] {
+function lastUpdates(turn: Turn, { finishedAt }: WorkflowRunStatus, notices: readonly Notice[]): Notice[] {
   if (finishedAt === undefined) return [];
-  const early = turn.graph.notifications.filter(({ event }) => event === 'onStart' || event === 'onWaiting');
+  const early = notices.filter(({ event }) => event === 'onStart' || event === 'onWaiting');
   const senders = [...units(turn), ...early.map(({ node }) => node)];
   return senders.flatMap((node) => {
     const updates = node.spec.slack?.update ? turn.steps.get(node.name) : undefined;
@@ -52,6 +92,10 @@ function hasHappened(event: NotificationEvent, { phase }: WorkflowRunStatus, beg
       return began;
     case 'onWaiting':
       return phase === 'Queued';
+    case 'onApproved':
+    case 'onRejected':
+    case 'onExpired':
+      return false;
     case 'onSuccess':
       return phase === 'Succeeded';
     case 'onFailure':

@@ -6,6 +6,7 @@ export interface Ordered {
   name: string;
   dependsOn?: readonly string[] | undefined;
   condition?: Branches | undefined;
+  approval?: { onReject?: readonly string[] | undefined } | undefined;
 }
 
 interface Branches {
@@ -21,6 +22,14 @@ export interface Order {
 }
 
 const SIDES = ['then', 'else'] as const;
+
+/** The branches of a step that has some: what follows the rejection of an approval is its `else`. */
+function branchesOf({ condition, approval }: Ordered): Branches | undefined {
+  return condition ?? (approval?.onReject ? { else: approval.onReject } : undefined);
+}
+
+const fieldOf = ({ approval }: Ordered, side: (typeof SIDES)[number]): string =>
+  approval ? 'approval.onReject' : `condition.${side}`;
 
 /**
  * What each step waits for: what it names, or else what reading the list from top to bottom suggests. A branch of a
@@ -68,13 +77,14 @@ function readBranches(
 ): Pick<Order, 'branches' | 'problems'> {
   const branches = new Map<string, Branch>();
   const problems: Problem[] = [];
-  for (const [index, { name: condition, condition: sides }] of steps.entries()) {
+  for (const [index, step] of steps.entries()) {
+    const condition = step.name;
     for (const side of SIDES) {
-      for (const [at, name] of (sides?.[side] ?? []).entries()) {
+      for (const [at, name] of (branchesOf(step)?.[side] ?? []).entries()) {
         const message =
           dependencyProblem(condition, name, names, finallyNames) ?? secondBranch(name, branches.get(name));
         if (message === undefined) branches.set(name, { condition, side });
-        else problems.push({ field: `spec.steps[${index}].condition.${side}[${at}]`, message });
+        else problems.push({ field: `spec.steps[${index}].${fieldOf(step, side)}[${at}]`, message });
       }
     }
   }
@@ -92,9 +102,15 @@ function impliedBy(
   branches: ReadonlyMap<string, Branch>,
 ): (step: Ordered, index: number) => string[] {
   const byName = new Map(steps.map((step, index) => [step.name, { step, index }]));
-  const listOf = ({ condition, side }: Branch) => byName.get(condition)?.step.condition?.[side] ?? [];
+  const listOf = ({ condition, side }: Branch) => {
+    const step = byName.get(condition)?.step;
+    return (step && branchesOf(step)?.[side]) ?? [];
+  };
 
-  /** The steps after which nothing of a step is left to do: its own end, or for a condition that of each branch. */
+  /**
+   * The steps after which nothing of a step is left to do: its own end, or for a condition that of each branch. What
+   * comes behind an approval has nothing to do with what follows its rejection.
+   */
   function ends(name: string, seen: ReadonlySet<string> = new Set()): string[] {
     const sides = byName.get(name)?.step.condition;
     if (!sides || seen.has(name)) return [name];

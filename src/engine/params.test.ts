@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Scalar } from '../api/common.ts';
-import type { Param } from '../api/workflow.ts';
+import type { Param } from '../api/param.ts';
 import { resolveParams } from './params.ts';
 
 const param = (name: string, more: Partial<Param> = {}): Param => ({ name, type: 'string', ...more });

@@ -1,5 +1,5 @@
 import type { Scalar } from '../api/common.ts';
-import type { Param } from '../api/workflow.ts';
+import type { Param } from '../api/param.ts';
 import { wholeMatch } from './cel.ts';
 import type { Problem } from './model.ts';
 import { didYouMean } from './suggest.ts';
@@ -71,7 +71,7 @@ export function checkParam(param: Param, field: string): Problem[] {
 }
 
 /** Sentences about what keeps a value from being one of this parameter. */
-function checkValue({ type, enum: allowed, pattern }: Omit<Param, 'name'>, value: Scalar): string[] {
+export function checkValue({ type, enum: allowed, pattern }: Omit<Param, 'name'>, value: Scalar): string[] {
   const text = JSON.stringify(value);
   if (typeof value !== type) {
     const quotes =

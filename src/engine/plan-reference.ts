@@ -7,13 +7,13 @@ import { didYouMean } from './suggest.ts';
 type AnyStep = Step | FinallyStep;
 
 /** What `plan` of a Terraform step names: a step, and the key of one of its instances; null when only a run knows it. */
-interface PlanReference {
+export interface PlanReference {
   step: string;
   key?: string | null;
 }
 
 /** Reads `plan`, `plan[us]` or `plan[${{ item }}]`; undefined when only a run knows which step it names. */
-function readPlan(text: string): PlanReference | undefined {
+export function readPlan(text: string): PlanReference | undefined {
   const [, step, key] = /^([a-z0-9-]+)(?:\[(.+)\])?$/s.exec(text) ?? [];
   if (step === undefined) return undefined;
   if (key === undefined) return { step };

@@ -1,8 +1,9 @@
 import type { StepStatus } from '../api/workflow-run.ts';
+import { ask } from './approval.ts';
 import { end } from './attempt.ts';
 import { expand, leaveInstances } from './instances.ts';
 import type { Branch, Evaluation, Node } from './model.ts';
-import { hasEnded, hasFailed } from './summary.ts';
+import { hasEnded, hasFailed, isDeclined, onRejectOf } from './summary.ts';
 import { begin, fail, haltOf, put, skip, type Turn, valuesFor } from './turn.ts';
 import { cut, MAX_QUOTE, timeOf } from './text.ts';
 
@@ -11,10 +12,13 @@ export function schedule(turn: Turn): void {
   const { graph, steps } = turn;
   // For each step that has failed, or has one that failed before it: which one.
   const blame = new Map<string, string>();
+  const standings = new Map<string, Standing>();
   let failing = graph.nodes.find((node) => hasFailed(node, steps.get(node.name)))?.name;
   for (const node of graph.order) {
     const culprit = node.waitsFor.map((name) => blame.get(name)).find((name) => name !== undefined);
-    scheduleStep(turn, node, { culprit, failing });
+    const standing = standingOf(turn, node, standings);
+    standings.set(node.name, standing);
+    scheduleStep(turn, node, { culprit, failing, declined: blockerIn(standing) });
     if (node.forEach) leaveInstances(turn, node);
     const failed = hasFailed(node, steps.get(node.name)) ? node.name : undefined;
     if (failed ?? culprit) blame.set(node.name, failed ?? culprit ?? '');
@@ -31,7 +35,31 @@ interface Failures {
   culprit: string | undefined;
   /** A step anywhere that failed. */
   failing: string | undefined;
+  /** An approval before this one that was not given, where the workflow says what follows that. */
+  declined: string | undefined;
 }
+
+/** How a step stands to the approvals before it that were not given, by their names. */
+type Standing = ReadonlyMap<string, 'Blocked' | 'Freed'>;
+
+/** What is behind such an approval is left out, but for what follows the rejection and comes after that. */
+function standingOf({ graph, steps }: Turn, node: Node, known: ReadonlyMap<string, Standing>): Standing {
+  const standing = new Map<string, 'Blocked' | 'Freed'>();
+  const add = (approval: string, how: 'Blocked' | 'Freed') => {
+    if (standing.get(approval) !== 'Freed') standing.set(approval, how);
+  };
+  for (const name of node.waitsFor) {
+    for (const [approval, how] of known.get(name) ?? []) add(approval, how);
+    if (!isDeclined(steps.get(name))) continue;
+    const approval = graph.nodes.find((other) => other.name === name);
+    if (!approval || onRejectOf(approval).length === 0) continue;
+    add(name, node.branch?.condition === name ? 'Freed' : 'Blocked');
+  }
+  return standing;
+}
+
+const blockerIn = (standing: Standing): string | undefined =>
+  [...standing].find(([, how]) => how === 'Blocked')?.[0];
 
 function scheduleStep(turn: Turn, node: Node, failures: Failures): void {
   const step = turn.steps.get(node.name);
@@ -44,8 +72,8 @@ function scheduleStep(turn: Turn, node: Node, failures: Failures): void {
 }
 
 /** Lets a main step in or skips it, by its branch and its `runIf`. */
-function admit(turn: Turn, node: Node, step: StepStatus, { culprit, failing }: Failures): void {
-  const off = branchNotTaken(turn, node);
+function admit(turn: Turn, node: Node, step: StepStatus, { culprit, failing, declined }: Failures): void {
+  const off = branchNotTaken(turn, node) ?? behindDeclined(turn, declined);
   if (off) return skip(turn, step, off.reason, off.message);
   switch (node.runIf) {
     case 'Always':
@@ -75,8 +103,16 @@ function branchNotTaken({ steps }: Turn, node: Node): Off {
   return { reason: NOT_TAKEN, message: parents[0]?.message ?? '' };
 }
 
+function behindDeclined({ steps }: Turn, approval: string | undefined): Off {
+  if (approval === undefined) return undefined;
+  return { reason: NOT_TAKEN, message: `step ${approval} was not approved: ${steps.get(approval)?.message}` };
+}
+
 function offBranch({ condition, side }: Branch, decided: StepStatus | undefined): Off {
-  const { phase, reason = '', message = '', outputs } = decided ?? {};
+  const { type, phase, reason = '', message = '', outputs } = decided ?? {};
+  if (isDeclined(decided)) return undefined;
+  if (type === 'approval' && phase === 'Succeeded')
+    return { reason: NOT_TAKEN, message: `step ${condition} was approved` };
   if (phase === 'Succeeded') {
     const result = outputs?.['result'] === true;
     if (result === (side === 'then')) return undefined;
@@ -93,6 +129,7 @@ function enter(turn: Turn, node: Node, step: StepStatus): void {
   const verdict = node.when ? judge(turn, node, node.when.evaluate) : { value: true };
   if ('error' in verdict) return fail(turn, step, 'ExpressionError', `when: ${verdict.error}`);
   if (!verdict.value) return skip(turn, step, 'WhenFalse', `when is false: ${node.when?.source}`);
+  if (node.kind === 'Approval') return ask(turn, node, step);
   if (node.kind === 'Inline') return decideCondition(turn, node, step);
   if (node.forEach) return expand(turn, node, step);
   begin(turn, node, step);

@@ -1,3 +1,4 @@
+import type { ApprovalStatus } from '../api/approval-status.ts';
 import type { AnsibleDetails, TerraformDetails } from '../api/runner.ts';
 import type { StepStatus, WorkflowRunStatus } from '../api/workflow-run.ts';
 import { hasEnded } from './summary.ts';
@@ -55,21 +56,23 @@ function shortRow({ message, attempts, ...whole }: StepStatus): StepStatus {
   };
 }
 
-function withoutLists({ terraform, ansible, ...row }: StepStatus): StepStatus {
+function withoutLists({ terraform, ansible, approval, ...row }: StepStatus): StepStatus {
   return {
     ...row,
+    ...(approval ? { approval: withoutPlanChanges(approval) } : {}),
     ...(terraform ? { terraform: withoutChanges(terraform) } : {}),
     ...(ansible ? { ansible: withoutHosts(ansible) } : {}),
   };
 }
 
-const withoutChanges = ({
-  changes = [],
-  moreChanges = 0,
-  ...counts
-}: TerraformDetails): TerraformDetails => ({
-  ...counts,
-  moreChanges: moreChanges + changes.length,
+function withoutChanges<T extends Pick<TerraformDetails, 'changes' | 'moreChanges'>>(details: T) {
+  const { changes = [], moreChanges = 0, ...counts } = details;
+  return { ...counts, moreChanges: moreChanges + changes.length };
+}
+
+const withoutPlanChanges = ({ plans, ...approval }: ApprovalStatus): ApprovalStatus => ({
+  ...approval,
+  ...(plans ? { plans: plans.map(withoutChanges) } : {}),
 });
 
 const withoutHosts = ({ hosts = [], moreHosts = 0, ...counts }: AnsibleDetails): AnsibleDetails => ({

@@ -3,6 +3,7 @@ import { parseDuration } from '../api/common.ts';
 import { type FinallyStep, STEP_TYPES, type Step } from '../api/step.ts';
 import type { WorkflowSpec } from '../api/workflow.ts';
 import type { Problem } from './model.ts';
+import { checkParam } from './params.ts';
 
 const NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 const LONGEST_DURATION = '8760h';
@@ -61,6 +62,7 @@ export function durationProblems(spec: WorkflowSpec): Problem[] {
     ['spec.podDefaults.pendingTimeout', spec.podDefaults?.pendingTimeout],
     ...stepsOf(spec).flatMap(({ step, field }): [string, string | undefined][] => [
       [`${field}.timeout`, step.timeout],
+      [`${field}.approval.timeout`, approvalOf(step)?.timeout],
       [`${field}.retry.backoff.initial`, step.retry?.backoff?.initial],
       [`${field}.retry.backoff.max`, step.retry?.backoff?.max],
       [`${field}.pod.pendingTimeout`, step.pod?.pendingTimeout],
@@ -72,6 +74,40 @@ export function durationProblems(spec: WorkflowSpec): Problem[] {
       : [{ field, message: `is "${text}": write a duration of at most a year such as 30s, 5m or 1h30m` }],
   );
 }
+
+/** Form fields of approvals whose declarations contradict themselves, or share a name. */
+export function fieldProblems(spec: WorkflowSpec): Problem[] {
+  return stepsOf(spec).flatMap(({ step, field }) => {
+    const fields = approvalOf(step)?.fields ?? [];
+    return fields.flatMap((one, index) => {
+      const at = `${field}.approval.fields[${index}]`;
+      const isSecond = fields.findIndex(({ name }) => name === one.name) < index;
+      const second = `is ${one.name}, as is that of another field: each needs a name of its own`;
+      return [...(isSecond ? [{ field: `${at}.name`, message: second }] : []), ...checkParam(one, at)];
+    });
+  });
+}
+
+/** Settings of steps that would make the answer of people into something else. */
+export function approvalProblems(spec: WorkflowSpec): Problem[] {
+  return stepsOf(spec).flatMap(({ step, field }) => {
+    if (!approvalOf(step)) return [];
+    const { forEach, retry, timeout, continueOnError } = step;
+    const given = Object.entries({ forEach, retry, timeout, continueOnError });
+    return given.flatMap(([name, value]) =>
+      value === undefined
+        ? []
+        : [{ field: `${field}.${name}`, message: `is not for an approval: ${INSTEAD[name] ?? 'remove it'}` }],
+    );
+  });
+}
+
+const INSTEAD: Record<string, string> = {
+  timeout: 'how long it waits is approval.timeout',
+  continueOnError: 'what follows a rejection is approval.onReject',
+};
+
+const approvalOf = (step: Step | FinallyStep) => ('approval' in step ? step.approval : undefined);
 
 /** Retries whose record would not fit into the status of a run. */
 export function retryProblems(spec: WorkflowSpec): Problem[] {

@@ -13,9 +13,28 @@ export function hasEnded(step: StepStatus | undefined): boolean {
   return step !== undefined && step.phase !== 'Pending' && step.phase !== 'Running';
 }
 
+/** Whether a run has begun and not ended. */
+export const isActive = ({ phase }: WorkflowRunStatus): boolean =>
+  phase === 'Running' || phase === 'AwaitingApproval';
+
+/** Whether the failure of a step does not count: it was forgiven, or is a rejection that the workflow deals with. */
+export const isForgiven = (node: Node, step: StepStatus): boolean =>
+  node.forgiven || (isDeclined(step) && onRejectOf(node).length > 0);
+
+/** What runs if an approval is rejected. */
+export const onRejectOf = ({ spec }: Pick<Node, 'spec'>): readonly string[] =>
+  ('approval' in spec ? spec.approval?.onReject : undefined) ?? [];
+
+/** Reasons of approvals that people, or their silence, decided against. */
+const DECLINED = new Set(['Rejected', 'TimedOut']);
+
+/** Whether a step was asked for approval and did not get it. */
+export const isDeclined = (row: StepStatus | undefined): boolean =>
+  row?.type === 'approval' && row.phase === 'Failed' && DECLINED.has(row.reason ?? '');
+
 /** Whether a step failed and was not forgiven. */
 export const hasFailed = (node: Node, step: StepStatus | undefined): boolean =>
-  step?.phase === 'Failed' && !node.forgiven;
+  step?.phase === 'Failed' && !isForgiven(node, step);
 
 /** Whether a row is that of an instance of a step, as `plan[us]`. */
 export const isInstance = ({ name }: StepStatus): boolean => name.includes('[');
@@ -46,16 +65,50 @@ export interface Summarized {
   now: number;
 }
 
+/** Whether nothing of a run goes on but approvals that wait: its clock stands still. */
+export function awaitsApproval(rows: readonly StepStatus[]): boolean {
+  const going = rows.filter(({ phase }) => phase === 'Running');
+  return going.length > 0 && going.every(({ type }) => type === 'approval');
+}
+
+type Clock = Pick<WorkflowRunStatus, 'phase' | 'waitingSince' | 'waitedMs'>;
+
+/** Whether a run that goes on is waiting for approvals alone, and how long it was before. */
+function clockOf(
+  { waitingSince, waitedMs = 0 }: WorkflowRunStatus,
+  rows: readonly StepStatus[],
+  now: number,
+): Clock {
+  const waits = awaitsApproval(rows);
+  const phase = waits ? 'AwaitingApproval' : 'Running';
+  const before = waitedMs > 0 ? { waitedMs } : {};
+  if (waits) return { phase, waitingSince: waitingSince ?? timeOf(now), ...before };
+  if (waitingSince === undefined) return { phase, ...before };
+  return { phase, waitedMs: waitedMs + Math.max(0, now - Date.parse(waitingSince)) };
+}
+
+/** When a run has taken as long as it may, in milliseconds since the epoch; the time that only approvals take is free. */
+export function deadlineOf(
+  { timeout }: Graph,
+  { startedAt, resumedAt, waitedMs = 0, waitingSince }: WorkflowRunStatus,
+  now: number,
+): number {
+  if (timeout === undefined) return Number.POSITIVE_INFINITY;
+  const waiting = waitingSince === undefined ? 0 : Math.max(0, now - Date.parse(waitingSince));
+  return Date.parse(resumedAt ?? startedAt ?? timeOf(now)) + timeout + waitedMs + waiting;
+}
+
 /** The status of a run whose steps have changed. */
 export function summarize(turn: Summarized): WorkflowRunStatus {
   const { graph, status, steps, instances, timedOutAt, now } = turn;
   const rowOf = (node: Node) => steps.get(node.name) ?? pendingStep(node);
   const list = graph.nodes.map(rowOf);
   const rows = graph.nodes.flatMap((node) => [rowOf(node), ...(instances.get(node.name) ?? []).map(rowOf)]);
-  const { currentStep: _current, ...before } = status;
+  const { currentStep: _current, waitingSince: _since, ...before } = status;
   const current = currentOf(list);
   const next: WorkflowRunStatus = {
     ...before,
+    ...clockOf(status, rows, now),
     progress: progressOf(list),
     ...(current === '' ? {} : { currentStep: current }),
     ...(timedOutAt === undefined ? {} : { timedOutAt }),

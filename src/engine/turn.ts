@@ -1,4 +1,5 @@
 import type { RunPhase, StepStatus, WorkflowRunStatus } from '../api/workflow-run.ts';
+import { missingApproval } from './approval-question.ts';
 import { end, follow, type Halt } from './attempt.ts';
 import type { Resolvers } from './compile-step.ts';
 import type { Values } from './expression.ts';
@@ -104,6 +105,7 @@ export function followAttempt(turn: Turn, node: Node, halt: Halt | undefined): v
   const step = turn.steps.get(node.name);
   if (step?.phase !== 'Running' || step.retryAt !== undefined) return;
   const seen = observed.get(node.name) ?? { state: 'Absent' };
+  if (seen.state === 'Votes') return;
   const followed = follow({ node, step, seen, run, now, halt, resumedAt: status.resumedAt });
   put(turn, followed.step);
   if (followed.wakeAt !== undefined) turn.wakes.push(followed.wakeAt);
@@ -157,6 +159,7 @@ function objectOf({ kind }: Node, name: string): Pick<StepStatus, 'job' | 'run'>
     case 'Run':
       return { run: { name } };
     case 'Call':
+    case 'Approval':
     case 'Inline':
       return {};
     default:
@@ -166,12 +169,11 @@ function objectOf({ kind }: Node, name: string): Pick<StepStatus, 'job' | 'run'>
 
 /** Has the attempt that the step names started; safe to repeat. */
 function start(turn: Turn, node: Node, step: StepStatus): void {
-  const { attempt = 1 } = step;
+  const { attempt = 1, job: _job, run: _run, ...rest } = step;
+  const missing = missingApproval(turn, node);
+  if (missing !== undefined) return fail(turn, { ...rest, attempt }, 'NotApproved', missing);
   const resolved = resolve(turn, node);
-  if ('error' in resolved) {
-    const { job: _job, run: _run, ...rest } = step;
-    return fail(turn, rest, 'ExpressionError', resolved.error);
-  }
+  if ('error' in resolved) return fail(turn, { ...rest, attempt }, 'ExpressionError', resolved.error);
   put(turn, step);
   turn.wakes.push(turn.now + node.pendingTimeout);
   const id = attemptId(turn, node, attempt);
@@ -183,7 +185,7 @@ function start(turn: Turn, node: Node, step: StepStatus): void {
 type Resolved = Pick<Extract<Effect, { type: 'Start' }>, 'spec' | 'evaluate'>;
 
 /** The step with its templates replaced by their values. */
-function resolve(turn: Turn, node: Node): Resolved | { error: string } {
+export function resolve(turn: Turn, node: Node): Resolved | { error: string } {
   const values = valuesFor(turn, node);
   if ('error' in values) return values;
   const evaluate = (field: string, variables: Record<string, unknown>): Evaluation => {

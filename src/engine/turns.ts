@@ -1,6 +1,9 @@
+import type { Vote } from '../api/approval-status.ts';
+import type { ApprovalStep } from '../api/approval-step.ts';
 import type { ConditionStep } from '../api/condition-step.ts';
 import type { StepStatus, WorkflowRunStatus } from '../api/workflow-run.ts';
 import { acceptRun } from './accept.ts';
+import { askedAt } from './ballot.ts';
 import { cancelRun, retryRun } from './control.ts';
 import { decide } from './decide.ts';
 import { compile } from './graph.ts';
@@ -36,6 +39,32 @@ export function choose(
   const given: Pick<ConditionStep, 'then' | 'else'> = Object.fromEntries(sides.filter(([, list]) => list));
   return { name, condition: { if: source, ...given }, ...more };
 }
+
+/** A step that waits for team t. */
+export const approvalOf = (name: string, more: Partial<ApprovalStep> = {}, rest: object = {}) => ({
+  name,
+  approval: { approvers: ['team:t'], ...more },
+  ...rest,
+});
+/** A vote on the approval of a row as it waits now, a second after it was asked; `more` makes it another. */
+export function voteOn(row: StepStatus, user: string, more: Partial<Vote> = {}): Vote {
+  const asked = askedAt(row);
+  return {
+    step: row.name,
+    round: 0,
+    attempt: row.attempt ?? 1,
+    asked,
+    digest: row.approval?.digest ?? '',
+    user,
+    as: 'team:t',
+    own: false,
+    decision: 'Approve',
+    time: new Date(Date.parse(asked) + SECOND).toISOString(),
+    signature: 'good',
+    ...more,
+  };
+}
+export const voted = (...votes: Vote[]): Observation => ({ state: 'Votes', votes });
 
 export const running: Observation = { state: 'Running' };
 export const starting: Observation = { state: 'Starting' };

@@ -1,5 +1,6 @@
 import type { StepTypeName } from '../api/step.ts';
 import { ansible } from './ansible.ts';
+import { approval } from './approval.ts';
 import { condition } from './condition.ts';
 import { http } from './http.ts';
 import { script } from './script.ts';
@@ -16,6 +17,7 @@ export const createStepTypes = ({ slackApiUrl }: { slackApiUrl: string }): StepT
   terraform,
   ansible,
   script,
+  approval,
   condition,
   http,
   slack: createSlack({ apiUrl: slackApiUrl }),

@@ -2,6 +2,7 @@ import type { StepStatus, WorkflowRunTrigger } from '../api/workflow-run.ts';
 import { hasEnded, isInstance, progressOf } from '../engine/summary.ts';
 import { cut, spanOf } from '../engine/text.ts';
 import { cutText, escapeText, oneLine, quote } from './mrkdwn.ts';
+import { decisionText, requestText } from './approval-message.ts';
 import type { RunFacts } from './step-type.ts';
 
 /** Longest texts in characters: of a message as Slack recommends, of a section, and of a field in one. */
@@ -34,7 +35,18 @@ export type Block =
   | { type: 'context'; elements: Mrkdwn[] };
 
 /** Where a run stands, as people put it. */
-type State = 'Waiting' | 'Started' | 'Running' | 'Complete' | 'Failed' | 'Cancelled' | 'Timed Out';
+type State =
+  | 'Waiting'
+  | 'Waiting for Approval'
+  | 'Approved'
+  | 'Rejected'
+  | 'Not Approved in Time'
+  | 'Started'
+  | 'Running'
+  | 'Complete'
+  | 'Failed'
+  | 'Cancelled'
+  | 'Timed Out';
 
 /** A message of one's own. Values in it are to be escaped before. */
 export const textMessage = (text: string): SlackMessage => ({ text: cutText(text, MAX_TEXT) });
@@ -69,10 +81,13 @@ const mrkdwn = (text: string, most: number): Mrkdwn => ({
 });
 
 function stateOf(run: RunFacts): State {
+  if (run.about) return approvalState(run.about);
   switch (run.outcome) {
     case 'Pending':
     case 'Queued':
       return 'Waiting';
+    case 'AwaitingApproval':
+      return 'Waiting for Approval';
     case 'Running':
       return progressState(run);
     case 'Succeeded':
@@ -85,6 +100,13 @@ function stateOf(run: RunFacts): State {
     default:
       return run.outcome satisfies never;
   }
+}
+
+function approvalState({ phase, reason }: StepStatus): State {
+  if (phase === 'Succeeded') return 'Approved';
+  if (phase === 'Running' || phase === 'Pending') return 'Waiting for Approval';
+  if (reason === 'Rejected') return 'Rejected';
+  return reason === 'TimedOut' ? 'Not Approved in Time' : 'Cancelled';
 }
 
 /** Whether all that is left is to tell about it: the step that sends this message has not ended itself. */
@@ -110,8 +132,14 @@ function fieldsOf(run: RunFacts, state: State, now: number): [label: string, val
   });
 }
 
-function statusOf({ steps }: RunFacts, state: State): string {
+function statusOf({ steps, about }: RunFacts, state: State): string {
   switch (state) {
+    case 'Waiting for Approval':
+      return `${state}: ${namesOf(approvalsOf(steps, about))}`;
+    case 'Approved':
+    case 'Rejected':
+    case 'Not Approved in Time':
+      return `${state}: ${about?.name}`;
     case 'Started':
     case 'Running': {
       const own = steps.filter((step) => !isInstance(step));
@@ -130,6 +158,10 @@ function statusOf({ steps }: RunFacts, state: State): string {
       return state satisfies never;
   }
 }
+
+/** The approval that a message is about, or all that wait. */
+const approvalsOf = (steps: readonly StepStatus[], about: StepStatus | undefined): readonly StepStatus[] =>
+  about ? [about] : steps.filter(({ type, phase }) => type === 'approval' && phase === 'Running');
 
 const namesOf = (steps: readonly StepStatus[]): string =>
   cut(steps.map(({ name }) => name).join(', '), MAX_NAMES);
@@ -192,6 +224,12 @@ function noteOf(run: RunFacts, state: State): string[] {
     case 'Running':
     case 'Complete':
       return [];
+    case 'Waiting for Approval':
+      return approvalsOf(run.steps, run.about).map((step) => requestText(run, step));
+    case 'Approved':
+    case 'Rejected':
+    case 'Not Approved in Time':
+      return run.about ? [decisionText(run.about)] : [];
     case 'Waiting':
     case 'Cancelled':
       return said;

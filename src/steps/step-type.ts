@@ -123,12 +123,17 @@ export interface RunStepType extends StepResolver {
   kind: 'Run';
 }
 
+/** A step that waits for people to vote. */
+export interface ApprovalStepType extends StepResolver {
+  kind: 'Approval';
+}
+
 /** A step that the engine decides by itself. */
 export interface InlineStepType extends StepResolver {
   kind: 'Inline';
 }
 
-export type StepType = JobStepType | CallStepType | RunStepType | InlineStepType;
+export type StepType = JobStepType | CallStepType | RunStepType | ApprovalStepType | InlineStepType;
 
 /** What is told about a run to the outside. */
 export interface RunFacts {
@@ -147,6 +152,8 @@ export interface RunFacts {
   finishedAt?: number;
   trigger: WorkflowRunTrigger;
   steps: readonly StepStatus[];
+  /** The approval that the message is about, if it is about one. */
+  about?: StepStatus;
 }
 
 /** One key of a Secret or ConfigMap. */

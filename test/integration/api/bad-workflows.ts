@@ -13,6 +13,7 @@ import {
   workflow,
 } from './bad-workflow.ts';
 import { calls, flow } from './bad-flow.ts';
+import { approvals } from './bad-approval.ts';
 import { infrastructure } from './bad-infrastructure.ts';
 
 const structure: BadWorkflow[] = [
@@ -335,4 +336,5 @@ export const badWorkflows: readonly BadWorkflow[] = [
   ...flow,
   ...calls,
   ...infrastructure,
+  ...approvals,
 ];

@@ -56,10 +56,39 @@ spec:
   environment: production
   steps:
     - {name: plan,   terraform: {project: api-infrastructure, action: plan}}
+    - {name: approval, approval: {approvers: ["team:platform"], timeout: 1h}}
     - {name: apply,  terraform: {project: api-infrastructure, action: apply, plan: plan}}
     - {name: site,   ansible: {project: api-infrastructure, playbook: site.yml, inventory: {groups: '{"web": steps.apply.outputs.hosts}'}}}
     - {name: test,   http: {url: https://api.example.com/health}}
     - {name: notify, slack: {channel: "#deployments", message: Deploy complete}}
+`,
+  'a destruction that two people agree to, with everything an approval can have': `
+apiVersion: signalbox.dev/v1alpha1
+kind: Workflow
+metadata: {name: tear-down}
+spec:
+  timeout: 10m
+  steps:
+    - {name: plan, terraform: {project: api, action: plan, destroy: true}}
+    - name: approval
+      approval:
+        approvers: ["team:platform", "user:jane@example.com", "group:system:masters"]
+        required: 2
+        timeout: 2h
+        allowSelf: true
+        message: "Destroy everything of \${{ run.name }}?"
+        plan: plan
+        fields:
+          - {name: ticket, required: true, pattern: "T-[0-9]+", description: Where it was agreed}
+          - {name: wait, type: number, default: 0, enum: [0, 5]}
+        onReject: [tell]
+    - {name: tell, slack: {channel: "#deployments", message: It stays}}
+    - {name: destroy, terraform: {project: api, action: destroy, plan: plan}}
+  notifications:
+    onWaiting: [{slack: {channel: "#deployments"}}]
+    onApproved: [{slack: {channel: "#deployments"}}]
+    onRejected: [{slack: {channel: "#deployments"}}]
+    onExpired: [{slack: {channel: "#deployments"}}]
 `,
   'a deployment to two regions': `
 apiVersion: signalbox.dev/v1alpha1

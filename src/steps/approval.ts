@@ -1,0 +1,13 @@
+import type { ApprovalStepType } from './step-type.ts';
+
+/** Waits for people; the engine counts their votes. */
+export const approval: ApprovalStepType = {
+  kind: 'Approval',
+  resolve(spec, { text }) {
+    if (!('approval' in spec) || spec.approval?.message === undefined) return spec;
+    return {
+      ...spec,
+      approval: { ...spec.approval, message: text('approval.message', spec.approval.message) },
+    };
+  },
+};
