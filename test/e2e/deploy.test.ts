@@ -10,7 +10,7 @@ import { silent } from '../cluster/report.ts';
 import { waitFor } from '../cluster/wait.ts';
 import { install, loadRunner } from '../demo/install.ts';
 import { loadRunnerWithProviders } from '../kit/runner-with-providers.ts';
-import { examples } from '../kit/examples.ts';
+import { examples, told } from '../kit/examples.ts';
 import type { Step } from '../../src/api/step.ts';
 import { engineIn } from '../kit/engine.ts';
 import { applyProjects, codeOf } from '../kit/example-projects.ts';
@@ -37,6 +37,13 @@ resource "time_sleep" "second" {
   depends_on      = [terraform_data.first]
 }
 `;
+
+const bareProject = (name: string): Project => ({
+  apiVersion: 'signalbox.dev/v1alpha1',
+  kind: 'Project',
+  metadata: { name },
+  spec: { git: { url: '' } },
+});
 
 /** What was there before the change that the example makes. */
 const BEFORE = { 'terraform/live.auto.tfvars': 'gateway = "v1"\nsettings = {}\n' };
@@ -161,34 +168,43 @@ suite('the deployment that everybody wants, from a git forge', () => {
     return messages.find((text) => text.includes(run)) ?? '';
   }
 
-  test('a deployment that is cancelled in the middle leaves the state whole and unlocked', async () => {
-    const repository = await forge.createRepository('slow');
+  /** A run whose apply has made the first resource and will not end by itself, and the pod of that. */
+  async function slowRun(project: string): Promise<{ name: string; pod: string }> {
+    const repository = await forge.createRepository(project);
     await repository.push({ 'main.tf': SLOW });
-    const bare: Project = {
-      apiVersion: 'signalbox.dev/v1alpha1',
-      kind: 'Project',
-      metadata: { name: 'slow' },
-      spec: { git: { url: '' } },
-    };
-    const reading = readingFrom(bare, repository, 'https');
+    const reading = readingFrom(bareProject(project), repository, 'https');
     const terraform = {
       image: await loadRunnerWithProviders(cluster),
       providerMirror: { path: '/providers' },
     };
     await kit.apply({ ...reading, spec: { ...reading.spec, terraform } });
-    const step = (name: string, more: object) => ({ name, terraform: { project: 'slow', ...more } });
-    await kit.applyWorkflow('slow', {
+    const step = (name: string, more: object) => ({ name, terraform: { project, ...more } });
+    await kit.applyWorkflow(project, {
       steps: [step('plan', { action: 'plan' }), step('apply', { action: 'apply', plan: 'plan' })] as Step[],
     });
-    const name = await kit.startRun('slow');
+    const name = await kit.startRun(project);
     const running = await kit.waitForRun(name, (run) => isRunning(run, 'apply'), LIMIT_MS);
     const pod = stepOf(running, 'apply').job?.name ?? '';
     await waitFor('the first resource', LIMIT_MS, async () => {
       const log = await kit.kubectl(['logs', pod]).catch(() => '');
       return /terraform_data\.first: Creation complete/.test(log) || undefined;
     });
-    const locked = (await getProject('slow')).status?.states?.[0]?.lock;
-    assert.equal(locked?.pod, pod);
+    const lock = await waitFor('the lock', LIMIT_MS, async () => lockOf(await getProject(project)));
+    assert.equal(lock.pod, pod);
+    return { name, pod };
+  }
+
+  const lockOf = ({ status }: Project) => status?.states?.[0]?.lock;
+
+  /** The project once nobody holds its lock. */
+  const unlocked = (project: string) =>
+    waitFor('the release of the lock', LIMIT_MS, async () => {
+      const found = await getProject(project);
+      return found.status?.states?.length && !lockOf(found) ? found : undefined;
+    });
+
+  test('a deployment that is cancelled in the middle leaves the state whole and unlocked', async () => {
+    const { name, pod } = await slowRun('slow');
     await kit.kubectl(['annotate', 'workflowrun', name, 'signalbox.dev/cancel=true']);
     const run = await kit.waitForRun(name, isFinished, LIMIT_MS);
     const apply = stepOf(run, 'apply');
@@ -197,24 +213,43 @@ suite('the deployment that everybody wants, from a git forge', () => {
     assert.match(apply.message ?? '', /^The run was cancelled, and the step was stopped\. .*1 added/);
     const log = await kit.kubectl(['logs', pod]);
     assert.equal(log.match(/Interrupt received/g)?.length, 1, log);
-    const state = await waitFor('the state', LIMIT_MS, async () => {
-      const [found] = (await getProject('slow')).status?.states ?? [];
-      return found && !found.lock ? found : undefined;
+    assert.ok(((await unlocked('slow')).status?.states?.[0]?.serial ?? 0) > 0);
+  });
+
+  test('a lock whose pod was killed is shown, and broken by a person alone', async () => {
+    const { name, pod } = await slowRun('killed');
+    await kit.kubectl([
+      'annotate',
+      'project',
+      'killed',
+      `signalbox.dev/unlock=${lockOf(await getProject('killed'))?.id}`,
+    ]);
+    await waitFor('the refusal', LIMIT_MS, async () => {
+      return (
+        (await told(kit, 'killed')).includes('UnlockRefused: The lock is held by step apply') || undefined
+      );
     });
-    assert.ok((state.serial ?? 0) > 0);
+    await kit.kubectl(['delete', 'pod', pod, '--grace-period=0', '--force']);
+    const run = await kit.waitForRun(name, isFinished, LIMIT_MS);
+    assert.equal(run.status?.phase, 'Failed');
+    const orphaned = await waitFor('the orphaned lock', LIMIT_MS, async () => {
+      const lock = lockOf(await getProject('killed'));
+      return lock?.orphaned ? lock : undefined;
+    });
+    assert.match(await kit.kubectl(['get', 'project', 'killed']), / Orphaned /);
+    await kit.kubectl(['annotate', 'project', 'killed', `signalbox.dev/unlock=${orphaned.id}`]);
+    await unlocked('killed');
+    assert.match(
+      await told(kit, 'killed'),
+      /^Unlocked: The lock that step apply of run killed-\w+ had left/m,
+    );
   });
 
   test('a project says whether its repository can be reached, and why not', async () => {
     const repository = await forge.createRepository('reach');
     const commit = await repository.push({ 'main.tf': '' });
     const projectOf = (name: string, git: Partial<Project['spec']['git']>): Project => {
-      const bare: Project = {
-        apiVersion: 'signalbox.dev/v1alpha1',
-        kind: 'Project',
-        metadata: { name },
-        spec: { git: { url: '' } },
-      };
-      const reading = readingFrom(bare, repository, 'https');
+      const reading = readingFrom(bareProject(name), repository, 'https');
       return { ...reading, spec: { ...reading.spec, git: { ...reading.spec.git, ref: 'main', ...git } } };
     };
     const cases: [name: string, git: Partial<Project['spec']['git']>, reason: string][] = [
