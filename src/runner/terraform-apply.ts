@@ -16,7 +16,7 @@ import {
   type TerraformStep,
 } from './terraform-step.ts';
 import { summarizeApply, summarizePlan } from './terraform-summary.ts';
-import { unfinished } from './terraform-unfinished.ts';
+import { ERRORED_STATE, unfinished } from './terraform-unfinished.ts';
 import type { Outcome } from './work.ts';
 
 type PlanToApply = NonNullable<TerraformTask['plan']>;
@@ -63,6 +63,8 @@ interface Applying {
 async function applyPlan(step: TerraformStep, plan: Applying): Promise<Outcome> {
   const { engine, place, task } = step;
   const applied = new Applied();
+  // One that lies in the code is not of this apply.
+  await rm(path.join(place.code.folder, ERRORED_STATE), { force: true });
   const args = ['apply', '-json', '-input=false', `-lock-timeout=${task.lockTimeout}`, plan.file];
   const ran = await place.log.stage(task.action, () =>
     engine.follow(args, (message) => applied.take(message)),

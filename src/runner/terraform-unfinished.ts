@@ -12,7 +12,7 @@ import { summarizeApply } from './terraform-summary.ts';
 import type { Outcome } from './work.ts';
 
 /** What Terraform writes when it can not save the state where it belongs. */
-const ERRORED_STATE = 'errored.tfstate';
+export const ERRORED_STATE = 'errored.tfstate';
 /** With these, it has not begun. */
 const BEFORE_ANYTHING = new Set(['StateLocked', 'PlanStale']);
 

@@ -215,6 +215,16 @@ output "all" { value = "\${join(",", var.list)} \${var.file} \${nonsensitive(len
       assert.deepEqual(applied.report.outputs, { all: 'a,b from-file 8 eu' });
     });
 
+    test('leaves out outputs for which there is no room, and says so', async () => {
+      site.code(
+        'output "small" { value = [1, true] }\noutput "large" { value = join("", [for i in range(900) : "12345"]) }',
+      );
+      const applied = await site.run({ action: 'apply' });
+      assertSucceeded(applied);
+      assert.deepEqual(applied.report.outputs, { small: [1, true] });
+      assert.match(applied.log, /left out, because a step can have 4 KiB .*: large\n/);
+    });
+
     test('needs the version that the Project names', async () => {
       const { report } = await site.run({ action: 'plan', version: '1.2' });
       assert.equal(report.reason, 'VersionMismatch');
