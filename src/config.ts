@@ -97,6 +97,23 @@ const schema = z.strictObject({
     .min(1)
     .default('signalbox-runner-api-tls')
     .describe('Secret in the artifact namespace in which the operator keeps its certificate.'),
+  'admission-port': z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(65535)
+    .optional()
+    .describe(
+      'Port of the webhooks that the API server calls. Default: there are none. They need --keys-dir.',
+    ),
+  'admission-names': list(() => {}).describe(
+    'Names and addresses, separated by commas, under which they are called. Default: localhost.',
+  ),
+  'admission-configuration': z
+    .string()
+    .min(1)
+    .default('signalbox')
+    .describe('Name of the two webhook configurations in which the operator keeps whom to trust.'),
   'storage-s3-endpoint': z
     .url({ protocol: /^https?$/ })
     .optional()

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { type Logger, pino } from 'pino';
+import { startAdmission } from './admission-services.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
 import { type Attempts, createAttempts } from './controllers/attempts.ts';
 import { type CallAttempts, createCallAttempts } from './controllers/call-attempts.ts';
@@ -14,6 +15,7 @@ import { createRevisions } from './controllers/revisions.ts';
 import { createRunAttempts } from './controllers/run-attempts.ts';
 import { createRunController } from './controllers/run-controller.ts';
 import { createWorkflowController } from './controllers/workflow-controller.ts';
+import type { Ballot } from './gateway/admission/runs.ts';
 import { createMetrics, type Metrics } from './gateway/metrics.ts';
 import { startGateway } from './gateway/server.ts';
 import { loadConnection } from './kube/config.ts';
@@ -101,6 +103,17 @@ async function operate(config: Config, surroundings: Surroundings): Promise<void
   const watching = [cluster.run(stop.signal)];
   const services = await startRunnerServices(config, { log, metrics, cluster, transport });
   if (services) watching.push(services.run(stop.signal));
+  const admission =
+    services &&
+    (await startAdmission(config, {
+      log,
+      metrics,
+      cluster,
+      transport,
+      serving: services.serving,
+      ballot: noBallot,
+    }));
+  if (admission) watching.push(admission.run(stop.signal));
   const egress = createEgress({ allow: config['http-allow'], deny: config['http-deny'] });
   const { isLeader } = elector;
   const controllers = createControllers(config, {
@@ -112,7 +125,7 @@ async function operate(config: Config, surroundings: Surroundings): Promise<void
     isLeader,
     services,
   });
-  cluster.synced.then(
+  Promise.all([cluster.synced, admission?.settled]).then(
     () => {
       synced = true;
       const { runs, workflows } = cluster;
@@ -137,7 +150,7 @@ async function operate(config: Config, surroundings: Surroundings): Promise<void
     await elector.run({ signal: stop.signal, lead });
   } finally {
     stop.abort();
-    await Promise.all([...watching, gateway.close(), egress.close(), services?.close()]);
+    await Promise.all([...watching, gateway.close(), egress.close(), admission?.close(), services?.close()]);
   }
 }
 
@@ -262,6 +275,12 @@ const imagesOf = (config: Config): Images => ({
   terraform: config['terraform-image'],
   ansible: config['ansible-image'],
 });
+
+/** There is nothing to vote on yet. */
+const noBallot: Ballot = {
+  judgeCreate: () => ({ allowed: true, changes: {} }),
+  judgeUpdate: () => ({ allowed: false, message: 'No step of this run asks for approval.' }),
+};
 
 async function aborted(signal: AbortSignal): Promise<void> {
   if (!signal.aborted) await once(signal, 'abort');

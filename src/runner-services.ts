@@ -16,6 +16,8 @@ export interface RunnerServices {
   keys: Keys;
   storage: Storage;
   api: RunnerApi;
+  /** What every server of the operator serves with. */
+  serving: Serving;
   /** Watches states, keys and certificates, until the signal is aborted. */
   run(signal: AbortSignal): Promise<void>;
   /** Removes what is left over and renews what is outdated, from time to time. For the leader alone. */
@@ -62,6 +64,7 @@ export async function startRunnerServices(config: Config, means: Means): Promise
     keys,
     storage,
     api,
+    serving,
     run: async (signal) =>
       void (await Promise.all([storage.known.run(signal), keys.watch(signal), serving.run(signal)])),
     sweep: (signal) => sweepUntil(signal, storage, means),
@@ -80,7 +83,7 @@ function servingOf(config: Config, { log, transport }: Means): Promise<Serving> 
     transport,
     namespace: artifactNamespaceOf(config),
     name: config['runner-api-secret'],
-    names: namesOf(config),
+    names: [...namesOf(config), ...config['admission-names']],
     now: () => Date.now(),
     onError: (error) => log.warn({ err: error }, 'certificate not checked'),
   });

@@ -10,6 +10,8 @@ export interface Metrics {
   onWork(queue: string, work: ProcessedWork): void;
   /** @param route of those that the runner API has, or `other` */
   onRunnerRequest(request: { route: string; status: number; seconds: number }): void;
+  /** @param webhook of those that there are, or `other`; @param result `allowed`, `denied` or `error` */
+  onReview(review: { webhook: string; result: string; seconds: number }): void;
   /** Registers a figure that is read when metrics are asked for. */
   gauge(name: string, help: string, read: () => number): void;
   readonly contentType: string;
@@ -47,6 +49,13 @@ export function createMetrics(): Metrics {
     buckets: SECONDS,
     registers,
   });
+  const reviews = new Histogram({
+    name: 'signalbox_admission_review_duration_seconds',
+    help: 'Reviews for the API server by webhook and result.',
+    labelNames: ['webhook', 'result'],
+    buckets: SECONDS,
+    registers,
+  });
   return {
     onRequest: ({ verb, resource, code, seconds }) => requests.observe({ verb, resource, code }, seconds),
     onWork(controller, { queuedSeconds, workSeconds, failure }) {
@@ -55,6 +64,7 @@ export function createMetrics(): Metrics {
     },
     onRunnerRequest: ({ route, status, seconds }) =>
       runnerRequests.observe({ route, code: String(status) }, seconds),
+    onReview: ({ webhook, result, seconds }) => reviews.observe({ webhook, result }, seconds),
     gauge(name, help, read) {
       const gauge = new Gauge({
         name,

@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { createServer, type Server } from 'node:https';
-import { type AddressInfo, isIPv6 } from 'node:net';
+import { isIPv6 } from 'node:net';
 import type { Transport } from '../kube/transport.ts';
 import type { Storage } from '../storage/storage.ts';
 import { createRoom } from './body.ts';
+import { startHttpsServer } from './https-server.ts';
 import { Refusal, refusalOf, RETRY_AFTER_SECONDS } from './refusal.ts';
 import { type AuthenticatorOptions, type Caller, createAuthenticator } from './runner-auth.ts';
 import { createRoutes, type RunnerAnswer } from './runner-routes.ts';
@@ -47,9 +47,6 @@ export interface RunnerApi {
 const ROOM_BYTES = 192 * 2 ** 20;
 /** A body of the largest size has to arrive within this time. */
 const REQUEST_TIMEOUT_MS = 5 * 60_000;
-/** Longer than runners pause between two requests. */
-const KEEP_ALIVE_MS = 60_000;
-const CLOSE_GRACE_MS = 5_000;
 
 export async function startRunnerApi(options: RunnerApiOptions): Promise<RunnerApi> {
   const { names, serving, storage, transport, findPod } = options;
@@ -69,27 +66,16 @@ export async function startRunnerApi(options: RunnerApiOptions): Promise<RunnerA
     seen.caller = await authenticate(incoming.headers);
     return handle({ caller: seen.caller, incoming, query: url.searchParams });
   };
-  const server = createServer(
-    {
-      ...tlsOf(serving),
-      requestTimeout: REQUEST_TIMEOUT_MS,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      minVersion: 'TLSv1.2',
-    },
+  const { port, close } = await startHttpsServer(
+    { port: options.port, serving, requestTimeoutMs: REQUEST_TIMEOUT_MS },
     (incoming, response) => void serve(incoming, response, answer, options.onAnswered),
   );
-  serving.subscribe(() => server.setSecureContext(tlsOf(serving)));
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(options.port, resolve);
-  });
-  const { port } = server.address() as AddressInfo;
   const [name = 'localhost'] = names;
   return {
     port,
     url: `https://${isIPv6(name) ? `[${name}]` : name}:${port}`,
     ca: () => serving.current().ca,
-    close: () => close(server),
+    close,
   };
 }
 
@@ -134,18 +120,4 @@ function send(response: ServerResponse, { status, headers = {}, body }: RunnerAn
   const bytes = isBytes ? body : Buffer.from(JSON.stringify(body));
   const type = isBytes ? 'application/octet-stream' : 'application/json';
   response.writeHead(status, { ...headers, 'content-type': type, 'content-length': bytes.length }).end(bytes);
-}
-
-function tlsOf(serving: Serving): { cert: string; key: string } {
-  const { cert, key } = serving.current();
-  return { cert, key };
-}
-
-/** Lets the requests that are being answered come to their end, for a short time. */
-async function close(server: Server): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeIdleConnections();
-  const timer = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS);
-  await closed;
-  clearTimeout(timer);
 }

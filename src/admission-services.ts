@@ -1,0 +1,72 @@
+import type { Logger } from 'pino';
+import type { Config } from './config.ts';
+import type { Cluster } from './controllers/cluster.ts';
+import { createRegistration } from './gateway/admission/registration.ts';
+import type { Ballot } from './gateway/admission/runs.ts';
+import { type AnsweredReview, startAdmissionServer } from './gateway/admission/server.ts';
+import type { Metrics } from './gateway/metrics.ts';
+import type { Serving } from './gateway/serving-certificate.ts';
+import { keyOf } from './kube/store.ts';
+import type { Transport } from './kube/transport.ts';
+
+/** What the API server asks before it writes our objects. */
+export interface AdmissionServices {
+  /** Keeps the configurations of the webhooks, until the signal is aborted. */
+  run(signal: AbortSignal): Promise<void>;
+  /** Resolves when the API server knows whom to trust, as far as there are webhooks. */
+  settled: Promise<void>;
+  close(): Promise<void>;
+}
+
+interface Means {
+  log: Logger;
+  metrics: Metrics;
+  cluster: Cluster;
+  /** Not held back by the lease: every replica serves. */
+  transport: Transport;
+  serving: Serving;
+  ballot: Ballot;
+}
+
+/** Starts them on the port of the settings; without one there are none. */
+export async function startAdmission(config: Config, means: Means): Promise<AdmissionServices | undefined> {
+  const port = config['admission-port'];
+  if (port === undefined) return undefined;
+  const { log, cluster, transport, serving, ballot } = means;
+  const server = await startAdmissionServer({
+    port,
+    serving,
+    transport,
+    ballot,
+    neighbours: {
+      workflowSpec: (namespace, name) => cluster.workflows.store.get(keyOf({ namespace, name }))?.spec,
+      hasProject: (namespace, name) => cluster.projects.store.get(keyOf({ namespace, name })) !== undefined,
+    },
+    onAnswered: (review) => record(review, means),
+  });
+  const registration = createRegistration({
+    transport,
+    name: config['admission-configuration'],
+    serving,
+    onError: (error) => log.warn({ err: error }, 'webhook configuration not kept'),
+  });
+  log.info({ admissionPort: server.port }, 'admission is on');
+  return { run: registration.run, settled: registration.settled, close: server.close };
+}
+
+function record(
+  { webhook, seconds, request, verdict, failure }: AnsweredReview,
+  { log, metrics }: Means,
+): void {
+  const result = failure ? 'error' : verdict?.allowed ? 'allowed' : 'denied';
+  metrics.onReview({ webhook, result, seconds });
+  if (failure) {
+    const { reason, message } = failure;
+    log.warn({ webhook, reason, message, err: failure.cause }, 'review failed');
+  } else if (request && verdict && !verdict.allowed) {
+    const { namespace, object, operation, userInfo } = request;
+    const { name } = object.metadata;
+    const { reason, message } = verdict;
+    log.info({ webhook, namespace, name, operation, user: userInfo.username, reason, message }, 'refused');
+  }
+}

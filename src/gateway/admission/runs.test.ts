@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { annotated, fakeRequest, fakeRights, outcomeOf } from './fake-review.ts';
+import type { ReviewedObject } from './review.ts';
+import { type Ballot, reviewRun } from './runs.ts';
+
+function fakeBallot() {
+  const heard: string[] = [];
+  const ballot: Ballot = {
+    judgeCreate(_run, { username }) {
+      heard.push('create');
+      return { allowed: true, changes: { 'signalbox.dev/created-by': username } };
+    },
+    judgeUpdate(_before, { metadata }) {
+      heard.push('vote');
+      const step = metadata.annotations?.['signalbox.dev/approve'];
+      if (step === 'gone') return { allowed: false, message: 'There is no step gone.' };
+      return { allowed: true, changes: { 'signalbox.dev/approve': null, 'signalbox.dev/vote-1': 'signed' } };
+    },
+  };
+  return { ballot, heard };
+}
+
+async function review(object: ReviewedObject, before?: ReviewedObject, ...denied: string[]) {
+  const { ballot, heard } = fakeBallot();
+  const { mayDo, asked } = fakeRights(...denied);
+  const verdict = await reviewRun(fakeRequest('workflowruns', object, before), mayDo, ballot);
+  return { verdict, outcome: outcomeOf(verdict).join(), heard, asked };
+}
+
+test('who creates a run is recorded, whoever an annotation says it was', async () => {
+  const { verdict } = await review(annotated({ 'created-by': 'somebody else' }));
+  assert.deepEqual(verdict, { allowed: true, changes: { 'signalbox.dev/created-by': 'jane' } });
+});
+
+test('a vote takes the verb approve and nothing else', async () => {
+  const right = 'approve workflowruns.signalbox.dev one';
+  const { verdict, asked, heard } = await review(annotated({ approve: 'gate' }), annotated({}));
+  assert.ok(verdict.allowed);
+  assert.deepEqual([asked, heard], [[right], ['vote']]);
+  const refused = await review(annotated({ approve: 'gate' }), annotated({}), right);
+  assert.match(refused.outcome, /jane may not change it: that takes the verb approve on workflowruns/);
+  assert.deepEqual(refused.heard, []);
+});
+
+test('an approver can change nothing in the same write, or another one', async () => {
+  const denied = ['control', 'edit'].map((verb) => `${verb} workflowruns.signalbox.dev one`);
+  for (const [after, field] of [
+    [annotated({ approve: 'gate' }, { labels: { a: '1' } }), 'metadata.labels'],
+    [annotated({ approve: 'gate', cancel: 'true' }), 'metadata.annotations[signalbox.dev/cancel]'],
+    [annotated({}, { finalizers: [] }), 'metadata.finalizers'],
+    [{ metadata: { name: 'one', annotations: { a: 'b' } } }, 'metadata.annotations[a]'],
+  ] as const) {
+    const { outcome, heard } = await review(after, annotated({}), ...denied);
+    assert.ok(outcome.startsWith(`${field}: jane may not change it`), outcome);
+    assert.deepEqual(heard, []);
+  }
+});
+
+test('nobody writes, changes or removes the record of a vote or of the creator', async () => {
+  const before = annotated({ 'vote-1': 'signed', 'created-by': 'joe' });
+  for (const [after, old] of [
+    [annotated({ 'vote-1': 'x' }), undefined],
+    [annotated({ 'vote-2': 'x' }), annotated({})],
+    [annotated({ 'vote-1': 'changed', 'created-by': 'joe' }), before],
+    [annotated({ 'created-by': 'joe' }), before],
+    [annotated({ 'vote-1': 'signed', 'created-by': 'jane' }), before],
+    [annotated({ 'vote-1': 'signed' }), before],
+    [annotated({ 'vote-2': 'x', approve: 'gate' }), annotated({})],
+  ] as const) {
+    const { outcome, heard } = await review(after, old);
+    assert.match(outcome, /is written by Signalbox alone/);
+    assert.deepEqual(heard, []);
+  }
+});
+
+test('a vote that does not count is refused with the reason', async () => {
+  const { verdict } = await review(annotated({ approve: 'gone' }), annotated({}));
+  assert.deepEqual(verdict, {
+    allowed: false,
+    code: 403,
+    reason: 'Forbidden',
+    message: 'There is no step gone.',
+  });
+});
+
+test('other changes are no votes', async () => {
+  const { outcome, heard, asked } = await review(annotated({ cancel: 'true' }), annotated({}));
+  assert.deepEqual([outcome, heard, asked], ['allowed', [], ['control workflowruns.signalbox.dev one']]);
+});

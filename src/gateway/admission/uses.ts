@@ -1,0 +1,88 @@
+import type { FinallyStep, Step } from '../../api/step.ts';
+import { DEFAULT_TOKEN } from '../../api/slack-step.ts';
+import type { ProjectSpec } from '../../api/project.ts';
+import type { WorkflowSpec } from '../../api/workflow.ts';
+import type { Problem } from '../../engine/model.ts';
+import { type MayDo, type Right, rightText } from './access.ts';
+
+// Whoever writes a workflow has its steps do what they could not do themselves, unless they are asked for the same rights.
+
+/** Something that a workflow or a project has the operator or a pod use, and the right that this takes of its author. */
+export interface Use {
+  /** Path of the field, for example `spec.steps[2].pod.serviceAccountName`. */
+  field: string;
+  /** What it is, for example `service account deployer`. */
+  what: string;
+  right: Right;
+}
+
+const PODS: Right = { verb: 'create', group: '', resource: 'pods' };
+
+const pods: Use = { field: 'spec', what: 'pods of this namespace, which its steps run in,', right: PODS };
+
+/** What a workflow uses. */
+export function usesOfWorkflow(spec: WorkflowSpec): Use[] {
+  const lists: Record<string, readonly (Step | FinallyStep)[]> = {
+    steps: spec.steps,
+    finally: spec.finally ?? [],
+  };
+  const steps = Object.entries(lists).flatMap(([list, entries]) =>
+    entries.flatMap((step, index) => usesOfStep(step, `spec.${list}[${index}]`)),
+  );
+  const notifications = Object.entries(spec.notifications ?? {}).flatMap(([event, entries]) =>
+    (entries ?? []).flatMap(({ slack }, index) =>
+      slackUses(slack, `spec.notifications.${event}[${index}].slack`),
+    ),
+  );
+  return [
+    pods,
+    ...accountUse(spec.podDefaults?.serviceAccountName, 'spec.podDefaults'),
+    ...steps,
+    ...notifications,
+  ];
+}
+
+/** What a project uses. Its Secrets are read by the kubelet, for pods that its author may create. */
+export const usesOfProject = ({ serviceAccountName }: ProjectSpec): Use[] => [
+  pods,
+  ...accountUse(serviceAccountName, 'spec'),
+];
+
+function usesOfStep({ pod, http, slack }: Step | FinallyStep, field: string): Use[] {
+  const headers = Object.entries(http?.secretHeaders ?? {}).map(([header, { name }]) =>
+    secretUse(name, `${field}.http.secretHeaders.${header}`),
+  );
+  const authority = http?.caFrom?.secret;
+  return [
+    ...accountUse(pod?.serviceAccountName, `${field}.pod`),
+    ...headers,
+    ...(authority ? [secretUse(authority.name, `${field}.http.caFrom.secret`)] : []),
+    ...(slack ? slackUses(slack, `${field}.slack`) : []),
+  ];
+}
+
+function slackUses({ token, webhook }: NonNullable<Step['slack']>, field: string): Use[] {
+  if (webhook) return [secretUse(webhook.name, `${field}.webhook`)];
+  return [secretUse((token ?? DEFAULT_TOKEN).name, `${field}.token`)];
+}
+
+/** Who may ask for a token of the account can do everything that a pod with its token can. */
+function accountUse(name: string | undefined, field: string): Use[] {
+  if (name === undefined) return [];
+  const right = { verb: 'create', group: '', resource: 'serviceaccounts', subresource: 'token', name };
+  return [{ field: `${field}.serviceAccountName`, what: `the service account ${name}`, right }];
+}
+
+/** The operator reads it for the step, and may send it anywhere. */
+function secretUse(name: string, field: string): Use {
+  return { field, what: `the Secret ${name}`, right: { verb: 'get', group: '', resource: 'secrets', name } };
+}
+
+/** The uses that take rights which the author does not have. */
+export async function deniedUses(uses: readonly Use[], mayDo: MayDo, who: string): Promise<Problem[]> {
+  const judged = await Promise.all(uses.map(async (use) => ((await mayDo(use.right)) ? [] : [use])));
+  return judged.flat().map(({ field, what, right }) => ({
+    field,
+    message: `uses ${what} and ${who} may not: that takes the right to ${rightText(right)}`,
+  }));
+}
