@@ -81,6 +81,13 @@ const schema = z.strictObject({
     .min(1)
     .optional()
     .describe('Name of the key to write with; the others are for reading. Default: the last one by name.'),
+  'teams-file': z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'File of JSON that says who is in which team: {"platform": {"users": ["jane"], "groups": ["sre"]}}. A team that is not in it is the group of its name.',
+    ),
   'artifact-namespace': z
     .string()
     .min(1)

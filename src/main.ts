@@ -203,7 +203,13 @@ function createControllers(config: Config, means: Means): (signal: AbortSignal) 
     limits: { perNamespace: config['max-active-runs-per-namespace'], cluster: config['max-active-runs'] },
     now,
   });
-  const reconcileWorkflow = createWorkflowController({ cluster, queue: workflowQueue, events, now });
+  const reconcileWorkflow = createWorkflowController({
+    cluster,
+    queue: workflowQueue,
+    events,
+    sealing: sealsOf(means.services),
+    now,
+  });
   const projectQueue = queueOf('project');
   const reconcileProject = createProjectController({
     cluster,
@@ -253,7 +259,7 @@ function wireAttempts(
   const executors = {
     Job: createJobAttempts(cluster, { images: imagesOf(config), runners: () => runnersOf(services), now }),
     Call: calls,
-    Run: createRunAttempts(cluster, onChanged, now),
+    Run: createRunAttempts(cluster, onChanged, now, sealsOf(services)),
   };
   const attempts = createAttempts(executors, votes);
   return { attempts, calls, live };

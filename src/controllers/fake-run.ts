@@ -18,6 +18,7 @@ export function runOf(status: WorkflowRunStatus = {}, more: Partial<RunView> = {
     resourceVersion: '1',
     createdAt: 0,
     control: {},
+    origin: {},
     votes: {},
     finalizers: [],
     spec: { workflowRef: { name: 'w' }, trigger: { type: 'Manual' } },

@@ -2,8 +2,11 @@ import assert from 'node:assert/strict';
 import { suite, test, type TestContext } from 'node:test';
 import type { ObjectMeta } from 'kubernetes-types/meta/v1.d.ts';
 import type { Workflow, WorkflowRun } from '../api/resources.ts';
+import { creatorOf, type Origin, runBy } from '../engine/created-by.ts';
 import type { Happening } from '../kube/events.ts';
 import { reply, status as failure } from '../kube/fake-server.ts';
+import { fakeKeys } from '../storage/fake-keys.ts';
+import { createSeals } from '../storage/seals.ts';
 import { type Answer, fakeCluster } from './fake-cluster.ts';
 import { RUN_FINALIZER } from './finalizers.ts';
 import { createManualRuns } from './manual-run.ts';
@@ -20,6 +23,8 @@ const workflow: Workflow = {
   },
 };
 const NAME = /^w-[a-z0-9]{8}$/;
+const NOW = Date.parse('2030-01-01T00:00:00Z');
+const sealing = createSeals(fakeKeys('key'));
 
 interface Body {
   kind?: string;
@@ -28,7 +33,8 @@ interface Body {
   status?: { manualRun?: { name: string } | null };
 }
 
-const annotations = ({ run, params }: Control) => ({
+const annotations = ({ run, params, 'run-by': by }: Control) => ({
+  ...(by === undefined ? {} : { [annotationOf('run-by')]: by }),
   ...(run === undefined ? {} : { [annotationOf('run')]: run }),
   ...(params === undefined ? {} : { [annotationOf('params')]: params }),
 });
@@ -62,7 +68,12 @@ async function manualIn(t: TestContext, answer: Answer = keeping()) {
   const fake = await fakeCluster(t, answer);
   const told: string[] = [];
   const record = ({ type, reason, note }: Happening) => void told.push(`${type} ${reason}: ${note}`);
-  const manual = createManualRuns({ cluster: fake.cluster, events: { record, close: async () => {} } });
+  const manual = createManualRuns({
+    cluster: fake.cluster,
+    events: { record, close: async () => {} },
+    sealing,
+    now: () => NOW,
+  });
   const bodies = () => fake.requests.map(({ body }) => JSON.parse(body || '{}') as Body);
   const names = () =>
     bodies().flatMap(({ kind, metadata }) => (kind === 'WorkflowRun' ? [metadata?.name ?? ''] : []));
@@ -103,6 +114,38 @@ test('run=now: the run is named, created, told of, and its annotations go', asyn
   assert.deepEqual(end?.status, { manualRun: null });
   assert.deepEqual(told, [`Normal RunCreated: Created run ${name}.`]);
   assert.equal(after.status.manualRun, undefined);
+});
+
+const originOf = (run: Body | undefined): Origin => {
+  const { namespace, name, annotations = {} } = run?.metadata ?? {};
+  const kept = Object.entries(annotations).flatMap(([key, value]) =>
+    value === null ? [] : [[key, value] as const],
+  );
+  return {
+    namespace,
+    name,
+    annotations: Object.fromEntries(kept),
+    creationTimestamp: new Date(NOW).toISOString(),
+  };
+};
+
+test('who asked for the run is on record as who created it', async (t) => {
+  const { manual, bodies, asked } = await manualIn(t);
+  const creatorAfter = async (record: string | undefined): Promise<string | undefined> => {
+    const by = record === undefined ? {} : { 'run-by': record };
+    const workflow = await asked({ run: 'now', ...by });
+    await manual.serve(workflow, []);
+    const run = bodies().find(({ kind }) => kind === 'WorkflowRun');
+    return creatorOf(originOf(run), sealing);
+  };
+  const record = (uid: string, time: number) => runBy({ uid }, 'jane', sealing, time);
+  assert.equal(await creatorAfter(record('uid', NOW - 1000)), 'jane');
+  assert.equal(await creatorAfter(record('another', NOW)), undefined);
+  assert.equal(await creatorAfter(record('uid', NOW - 3_600_000)), undefined);
+  assert.equal(await creatorAfter(record('uid', NOW).replace('jane', 'joe')), undefined);
+  assert.equal(await creatorAfter(undefined), undefined);
+  const gone = bodies().find(({ metadata }) => metadata?.annotations)?.metadata?.annotations;
+  assert.deepEqual(gone, { 'signalbox.dev/run': null, 'signalbox.dev/params': null });
 });
 
 test('each annotation gives a name of its own, however long that of the workflow is', async (t) => {

@@ -1,9 +1,11 @@
 import { API_VERSION, type Scalar, scalar } from '../api/common.ts';
 import type { WorkflowRun } from '../api/resources.ts';
+import { askerOf, CREATED_BY, createdBy } from '../engine/created-by.ts';
 import { hash64 } from '../engine/hash.ts';
 import type { Problem } from '../engine/model.ts';
 import { resolveParams } from '../engine/params.ts';
 import { cut, MAX_QUOTE } from '../engine/text.ts';
+import type { Sealing } from '../engine/vote.ts';
 import type { EventRecorder } from '../kube/events.ts';
 import type { Cluster } from './cluster.ts';
 import { RUN_FINALIZER } from './finalizers.ts';
@@ -31,9 +33,13 @@ export interface ManualRuns {
 export interface ManualRunsOptions {
   cluster: Pick<Cluster, 'workflows' | 'runs'>;
   events: EventRecorder;
+  /** Puts on record who asked for a run; nothing without keys. */
+  sealing?: Sealing | undefined;
+  /** Milliseconds since the epoch. */
+  now: () => number;
 }
 
-export function createManualRuns({ cluster, events }: ManualRunsOptions): ManualRuns {
+export function createManualRuns({ cluster, events, sealing, now }: ManualRunsOptions): ManualRuns {
   const { workflows, runs } = cluster;
   /** Workflows whose annotation this process took away, while the status still names the run: another may come. */
   const answered = new Set<string>();
@@ -54,11 +60,18 @@ export function createManualRuns({ cluster, events }: ManualRunsOptions): Manual
   async function create(workflow: WorkflowView, name: string): Promise<string | undefined> {
     const given = paramsIn(workflow);
     if (typeof given === 'string') return given;
-    const wanted = runOf(workflow, name, given);
+    const wanted = onRecord(workflow, runOf(workflow, name, given));
     const { object } = await runs.client.ensure(wanted);
     const { workflowRef, trigger } = object.spec;
     if (workflowRef.name === workflow.name && trigger.type === 'Manual') return undefined;
     return `A run named ${name} exists that was not made for this: delete it, then ask again.`;
+  }
+
+  function onRecord({ uid, control }: WorkflowView, run: WorkflowRun): WorkflowRun {
+    const asker = sealing && askerOf({ uid, record: control['run-by'] }, sealing, now());
+    if (!sealing || asker === undefined) return run;
+    const annotations = { [CREATED_BY]: createdBy(run.metadata, asker, sealing, now()) };
+    return { ...run, metadata: { ...run.metadata, annotations } };
   }
 
   /** Takes the annotations away, and says what came of them. */
@@ -68,7 +81,11 @@ export function createManualRuns({ cluster, events }: ManualRunsOptions): Manual
     refused: string | undefined,
   ): Promise<WorkflowView> {
     const { resourceVersion } = workflow;
-    const annotations = { [annotationOf('run')]: null, [annotationOf('params')]: null };
+    const annotations = {
+      [annotationOf('run')]: null,
+      [annotationOf('params')]: null,
+      ...(workflow.control['run-by'] === undefined ? {} : { [annotationOf('run-by')]: null }),
+    };
     const patched = await workflows.client.patch(workflow, { metadata: { resourceVersion, annotations } });
     workflows.store.upsert(patched);
     answered.add(workflow.uid);

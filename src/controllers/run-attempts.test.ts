@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import { suite, test, type TestContext } from 'node:test';
 import type { WorkflowRun } from '../api/resources.ts';
 import type { WorkflowRunStatus } from '../api/workflow-run.ts';
+import { CREATED_BY, createdBy, creatorOf } from '../engine/created-by.ts';
 import { reply, status } from '../kube/fake-server.ts';
+import { fakeKeys } from '../storage/fake-keys.ts';
+import { createSeals } from '../storage/seals.ts';
 import { type Answer, fakeCluster } from './fake-cluster.ts';
 import { revisionOf, runOf, running, startOf } from './fake-run.ts';
 import { createRunAttempts, waitingParent } from './run-attempts.ts';
@@ -12,6 +15,7 @@ const run = runOf();
 const revision = revisionOf();
 const start = startOf({ name: 'call', workflow: { name: 'child', params: { n: 3 } } }, 'r-call-1');
 const END = '2030-01-01T00:00:00.000Z';
+const sealing = createSeals(fakeKeys('key'));
 
 function child(status: WorkflowRunStatus = {}, { owner = 'run', version = 2 } = {}): WorkflowRun {
   return {
@@ -62,7 +66,8 @@ async function attemptsOf(t: TestContext, answer: Answer = empty) {
   const attempts = createRunAttempts(
     fake.cluster,
     (key) => changed.push(key),
-    () => 0,
+    () => Date.parse(END),
+    sealing,
   );
   const sent = (index: number) => JSON.parse(fake.requests[index]?.body ?? '{}') as WorkflowRun;
   return { ...fake, attempts, changed, sent };
@@ -96,6 +101,30 @@ suite('the run of an attempt', () => {
     assert.deepEqual(attempts.observe(run, 'r-call-1'), { state: 'Running' });
     assert.equal(attempts.uidOf(run, 'r-call-1'), 'child');
     assert.deepEqual(changed, ['ns/r-call-1'], 'nobody else tells that it is there to be worked on');
+  });
+
+  test('is on record as that of whoever started the run, with the commit that it is about', async (t) => {
+    const { attempts, sent } = await attemptsOf(t);
+    const origin = { namespace: 'ns', name: 'r', creationTimestamp: END };
+    const annotations = { [CREATED_BY]: createdBy(origin, 'jane', sealing, Date.parse(END)) };
+    const git = { commit: 'abc', author: 'joe' };
+    const spec = { ...run.spec, trigger: { type: 'GitPush' as const, git } };
+    await attempts.start({ ...run, spec, origin: { ...origin, annotations } }, start, revision);
+    const made = sent(3);
+    assert.equal(creatorOf({ ...made.metadata, creationTimestamp: END }, sealing), 'jane');
+    assert.deepEqual(made.spec.trigger.git, git);
+    const { annotations: none } = (
+      await attemptsOf(t).then(async (other) => {
+        other.attempts.begin(run, 'r-call-1');
+        await other.attempts.start(
+          { ...run, origin: { ...origin, name: 'q', annotations } },
+          start,
+          revision,
+        );
+        return other.sent(0);
+      })
+    ).metadata;
+    assert.equal(none, undefined);
   });
 
   test('is made after a restart only if it never was', async (t) => {

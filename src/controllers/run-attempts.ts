@@ -1,6 +1,8 @@
 import { API_VERSION } from '../api/common.ts';
 import type { WorkflowRun } from '../api/resources.ts';
+import { CREATED_BY, createdBy, creatorOf } from '../engine/created-by.ts';
 import type { Observation, Result, StartEffect } from '../engine/model.ts';
+import type { Sealing } from '../engine/vote.ts';
 import { type Change, keyOf } from '../kube/store.ts';
 import { runReference } from '../steps/job.ts';
 import { attemptLabels } from '../steps/labels.ts';
@@ -28,11 +30,13 @@ const MAX_DEPTH = 8;
  *
  * @param onChanged told the key of a run that was made or written here, which nobody else tells the controller of
  * @param now milliseconds since the epoch
+ * @param sealing puts on record that who started the run has started those of its steps; nothing without keys
  */
 export function createRunAttempts(
   { runs }: Cluster,
   onChanged: (key: string) => void,
   now: () => number,
+  sealing?: Sealing,
 ): Executor {
   const starts = createStarts('InvalidRun', now);
 
@@ -64,9 +68,17 @@ export function createRunAttempts(
   }
 
   async function makeRun(run: RunView, effect: StartEffect): Promise<WorkflowRun> {
-    const wanted = childRun(run, effect);
+    const wanted = onRecord(run, childRun(run, effect));
     refuseCycle(run, wanted.spec.workflowRef.name);
     return makeOnce(runs.client, wanted, soughtRun(run, effect));
+  }
+
+  /** Nobody approves their own run by having it start another. */
+  function onRecord(run: RunView, child: WorkflowRun): WorkflowRun {
+    const creator = sealing && creatorOf(run.origin, sealing);
+    if (!sealing || creator === undefined) return child;
+    const annotations = { [CREATED_BY]: createdBy(child.metadata, creator, sealing, now()) };
+    return { ...child, metadata: { ...child.metadata, annotations } };
   }
 
   /** What cannot be seen when a workflow is admitted, as the others that it leads to may be changed at any time. */
@@ -159,6 +171,7 @@ function childRun(run: RunView, effect: StartEffect): WorkflowRun {
     );
   }
   const { step, attempt, id } = effect;
+  const { git } = run.spec.trigger;
   return {
     apiVersion: API_VERSION,
     kind: 'WorkflowRun',
@@ -176,7 +189,7 @@ function childRun(run: RunView, effect: StartEffect): WorkflowRun {
     spec: {
       workflowRef: { name: workflow },
       ...(params ? { params } : {}),
-      trigger: { type: 'Workflow', name: run.name, step, depth },
+      trigger: { type: 'Workflow', name: run.name, step, depth, ...(git ? { git } : {}) },
     },
   };
 }

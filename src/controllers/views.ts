@@ -8,6 +8,7 @@ import type { Project, Workflow, WorkflowRun } from '../api/resources.ts';
 import type { WorkflowSpec, WorkflowStatus } from '../api/workflow.ts';
 import type { WorkflowRunSpec, WorkflowRunStatus } from '../api/workflow-run.ts';
 import type { Observation } from '../engine/model.ts';
+import { CREATED_BY, type Origin } from '../engine/created-by.ts';
 import { VOTE_PREFIX } from '../engine/vote.ts';
 import { LABELS } from '../steps/labels.ts';
 import { observePod } from '../steps/pod-outcome.ts';
@@ -21,7 +22,7 @@ interface View {
 }
 
 /** What people may ask of an object by an annotation of our group, without the prefix. */
-export type ControlName = 'cancel' | 'retry' | 'run' | 'params' | 'unlock';
+export type ControlName = 'cancel' | 'retry' | 'run' | 'run-by' | 'params' | 'unlock';
 
 /** What was asked, by the name of the annotation. */
 export type Control = Readonly<Partial<Record<ControlName, string>>>;
@@ -50,6 +51,8 @@ export interface RunView extends ControlledView {
   createdAt: number;
   /** The run that started it by a step. */
   owner?: { name: string; uid: string };
+  /** What tells who created it, while the run goes on. */
+  origin: Origin;
   /** The annotations that hold votes, while the run goes on. */
   votes: Readonly<Record<string, string>>;
   spec: WorkflowRunSpec;
@@ -85,7 +88,7 @@ export interface RevisionView extends View {
 
 export function workflowView({ metadata, spec, status = {} }: Workflow): WorkflowView {
   return {
-    ...controlledViewOf(metadata, ['run', 'params']),
+    ...controlledViewOf(metadata, ['run', 'run-by', 'params']),
     generation: metadata.generation ?? 0,
     spec,
     status,
@@ -100,7 +103,7 @@ export function projectView({ metadata, spec, status = {} }: Project): ProjectVi
 export function runView(run: WorkflowRun): RunView {
   const view = wholeRunView(run);
   if (!isSettled(view.status)) return view;
-  return { ...view, votes: {}, spec: { ...view.spec, params: {} }, status: summaryOf(view) };
+  return { ...view, origin: {}, votes: {}, spec: { ...view.spec, params: {} }, status: summaryOf(view) };
 }
 
 export function wholeRunView({ metadata, spec, status = {} }: WorkflowRun): RunView {
@@ -111,10 +114,17 @@ export function wholeRunView({ metadata, spec, status = {} }: WorkflowRun): RunV
     ...controlledViewOf(metadata, ['cancel', 'retry']),
     createdAt: Date.parse(metadata.creationTimestamp ?? ''),
     ...(owner ? { owner: { name: owner.name, uid: owner.uid } } : {}),
+    origin: originOf(metadata),
     votes: votesIn(metadata),
     spec,
     status,
   };
+}
+
+function originOf({ namespace, name, generateName, creationTimestamp, annotations }: ObjectMeta): Origin {
+  const record = annotations?.[CREATED_BY];
+  if (record === undefined) return {};
+  return { namespace, name, generateName, creationTimestamp, annotations: { [CREATED_BY]: record } };
 }
 
 function votesIn({ annotations = {} }: ObjectMeta): Record<string, string> {

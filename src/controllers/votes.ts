@@ -1,6 +1,6 @@
 import type { Vote } from '../api/approval-status.ts';
 import type { StepStatus } from '../api/workflow-run.ts';
-import { readVote, textOfVote } from '../engine/vote.ts';
+import { isSigned, readVote } from '../engine/vote.ts';
 import type { EventRecorder } from '../kube/events.ts';
 import type { Seals } from '../storage/seals.ts';
 import { warning } from './happenings.ts';
@@ -33,7 +33,7 @@ export function createVoteReader({ seals, events }: VoteReaderOptions): VoteRead
   }
 
   const isSealed = ({ uid }: RunView, vote: Vote): boolean =>
-    seals?.isOurs('vote', textOfVote(uid, vote), vote.signature) === true;
+    seals !== undefined && isSigned(uid, vote, seals);
 
   function annotated(run: RunView): Vote[] {
     return Object.entries(run.votes).flatMap(([name, text]) => {

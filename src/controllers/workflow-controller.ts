@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { compile } from '../engine/graph.ts';
 import type { Problem } from '../engine/model.ts';
+import type { Sealing } from '../engine/vote.ts';
 import type { EventRecorder } from '../kube/events.ts';
 import { type Change, keyOf, nameOf } from '../kube/store.ts';
 import type { WorkQueue } from '../kube/work-queue.ts';
@@ -22,6 +23,8 @@ export interface WorkflowControllerOptions {
   cluster: Cluster;
   queue: WorkQueue;
   events: EventRecorder;
+  /** Puts on record who asked for a run; nothing without keys. */
+  sealing?: Sealing | undefined;
   /** Milliseconds since the epoch. */
   now: () => number;
 }
@@ -30,9 +33,15 @@ export interface WorkflowControllerOptions {
  * Reports on workflows (Ready, the last run and its result, how many are active), starts the runs that annotations ask
  * for, and deletes the runs, pods and revisions that are no longer to be kept.
  */
-export function createWorkflowController({ cluster, queue, events, now }: WorkflowControllerOptions) {
+export function createWorkflowController({
+  cluster,
+  queue,
+  events,
+  sealing,
+  now,
+}: WorkflowControllerOptions) {
   const { workflows, runs, revisions, jobs } = cluster;
-  const manualRuns = createManualRuns({ cluster, events });
+  const manualRuns = createManualRuns({ cluster, events, sealing, now });
   const verdicts = new Map<string, { uid: string; generation: number; problems: Problem[] }>();
   const reportedAt = new Map<string, number>();
 

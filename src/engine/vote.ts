@@ -34,3 +34,19 @@ export function readVote(text: string): Vote | undefined {
     return undefined;
   }
 }
+
+/** Seals what the operator has heard; see `storage/seals.ts`. */
+export interface Sealing {
+  seal(purpose: 'vote' | 'creator', text: string): string;
+  isOurs(purpose: 'vote' | 'creator', text: string, seal: string): boolean;
+}
+
+/** The vote with its signature. */
+export const signVote = (runUid: string, given: UnsignedVote, sealing: Sealing): Vote => ({
+  ...given,
+  signature: sealing.seal('vote', textOfVote(runUid, given)),
+});
+
+/** Whether a vote was heard on this run. */
+export const isSigned = (runUid: string, vote: Vote, sealing: Sealing): boolean =>
+  sealing.isOurs('vote', textOfVote(runUid, vote), vote.signature);
