@@ -7,7 +7,7 @@ import { WORKSPACE_VARIABLE } from './terraform-setup.ts';
 const modules = z.object({ Modules: z.array(z.object({ Dir: z.string() })) });
 const CODE = /\.(tf|tofu)(\.json)?$/;
 const COMMENT = /^\s*(#|\/\/)/;
-const READS = /\bterraform\.workspace\b/;
+const READS = /\b(terraform|tofu)\.workspace\b/;
 
 /**
  * The `http` backend has no workspaces: with a managed state, each workspace is a state of its own, and
