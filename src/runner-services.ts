@@ -34,6 +34,8 @@ interface Means {
 }
 
 const SWEEP_MS = 10 * 60_000;
+/** A new leader lets others go first. */
+const FIRST_SWEEP_MS = 60_000;
 
 /** Starts them as the settings say; without keys there are none. */
 export async function startRunnerServices(config: Config, means: Means): Promise<RunnerServices | undefined> {
@@ -90,8 +92,8 @@ function servingOf(config: Config, { log, transport }: Means): Promise<Serving> 
 }
 
 async function sweepUntil(signal: AbortSignal, storage: Storage, { log, cluster }: Means): Promise<void> {
-  while (!signal.aborted) {
-    await sleep(systemClock, SWEEP_MS * (0.5 + Math.random() / 2), signal).catch(() => {});
+  for (let wait = FIRST_SWEEP_MS; !signal.aborted; wait = SWEEP_MS) {
+    await sleep(systemClock, wait * (0.5 + Math.random() / 2), signal).catch(() => {});
     if (signal.aborted) return;
     const known = new Set(cluster.runs.store.list().map(({ uid }) => uid));
     await storage.sweep(known, signal).then(

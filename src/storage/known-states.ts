@@ -8,7 +8,7 @@ import { ARTIFACT_LABEL, SECRETS } from './secret-blobs.ts';
 import { currentOf, type LockHolder, stateHeadSchema, type StateKey } from './state-head.ts';
 
 /** What is known of a state without reading it. */
-export interface KnownState extends StateKey {
+interface KnownState extends StateKey {
   /** How many versions are kept. */
   versions: number;
   /** Of the current version. */
@@ -26,9 +26,8 @@ export interface KnownLock extends LockHolder {
 
 /** The states that the operator keeps, from a watch. */
 export interface KnownStates {
-  ofProject(namespace: string, project: string): KnownState[];
   /**
-   * How they are shown in the status of their Project, by workspace.
+   * How those of a Project are shown in its status, by workspace.
    * @param isGone whether the pod that holds a lock has ended, so that nobody will release it
    */
   shown(namespace: string, project: string, isGone: (lock: KnownLock) => boolean): ProjectState[];
@@ -55,11 +54,9 @@ export function createKnownStates(
     selection: { namespace, labelSelector: `${ARTIFACT_LABEL}=state` },
     onError,
   });
-  const ofProject = (namespace: string, project: string) =>
-    store.byIndex('project', projectKey(namespace, project));
   return {
-    ofProject,
-    shown: (namespace, project, isGone) => shownStates(ofProject(namespace, project), isGone),
+    shown: (namespace, project, isGone) =>
+      shownStates(store.byIndex('project', projectKey(namespace, project)), isGone),
     get size() {
       return store.size;
     },

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Secret } from 'kubernetes-types/core/v1.d.ts';
+import { run } from '../../cluster/command.ts';
 import { waitFor } from '../../cluster/wait.ts';
 import type { OperatorProcess } from '../../kit/operator-process.ts';
 import {
@@ -322,6 +325,30 @@ test('no secret is in a log or a Secret as it is, and metrics count what was ask
     metrics,
     /signalbox_runner_request_duration_seconds_count\{route="POST \/v1\/state",code="409"\} [1-9]/,
   );
+});
+
+test('clients written in Go, such as the API server, accept the certificate', async () => {
+  const file = path.join(site.keysFolder, '..', `${path.basename(site.keysFolder)}.crt`);
+  await writeFile(file, await site.authority());
+  const { kubectl } = site.cluster;
+  const raw = (authority: string[]) =>
+    run([
+      kubectl,
+      'get',
+      '--raw',
+      '/v1/state',
+      '--server',
+      'https://localhost:18443',
+      '--token',
+      'x',
+      ...authority,
+    ]);
+  await assert.rejects(
+    raw(['--certificate-authority', file]),
+    /Unauthorized|must be logged in|provide credentials/,
+  );
+  await assert.rejects(raw([]), /x509: certificate signed by unknown authority/);
+  await rm(file);
 });
 
 test('there is nothing else', async () => {

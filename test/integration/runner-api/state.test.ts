@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { start, stop } from '../../cluster/cluster.ts';
+import { waitFor } from '../../cluster/wait.ts';
 import type { OperatorProcess } from '../../kit/operator-process.ts';
 import { bootSite, type Caller, lockInfo, type Site, terraformState } from './setup.ts';
 
@@ -143,14 +146,38 @@ test('while the API server is away the answer is "later", and then all is well',
   const state = terraformState(1);
   // The request carries the authority that it is checked with, which this test reads from the API server.
   const ca = await site.authority();
+  // The leader ends when it can not renew its lease for long; one that stands by goes on.
+  const replica = await site.startReplica(REPLICA_PORT);
   await stop(site.cluster, 'kube-apiserver', 'SIGKILL');
-  const call = { method: 'POST', path: '/v1/state?ID=lock-1', body: state, ca };
+  const call = { method: 'POST', path: '/v1/state?ID=lock-1', body: state, ca, port: REPLICA_PORT };
   const answer = await site.call(caller, call);
   assert.equal(answer.outcome, '503 ApiServerUnavailable');
   assert.match(answer.headers['retry-after'] ?? '', /^[1-9]/);
   await start(site.cluster, 'kube-apiserver');
   assert.equal((await site.call(caller, call)).outcome, '200');
+  await replica.stop();
+  await operator.stop();
+  operator = await site.start();
   assert.equal((await get(caller)).body.toString(), state);
+});
+
+test('a key that is added is written with, without a restart, and the old one still reads', async () => {
+  const caller = await site.pod({ project: 'rotated' });
+  await lock(caller, 'lock-1');
+  assert.equal((await post(caller, 'lock-1', terraformState(1))).outcome, '200');
+  await writeFile(path.join(site.keysFolder, '2'), randomBytes(32));
+  const storage = await site.openStorage();
+  const key = { namespace: 'team-a', project: 'rotated', workspace: 'default' };
+  let serial = 1;
+  await waitFor('the new key to be used', 40_000, async () => {
+    serial += 1;
+    assert.equal((await post(caller, 'lock-1', terraformState(serial))).outcome, '200');
+    const head = await storage.states.read(key);
+    return head?.versions.at(-1)?.artifact.key === '2' || undefined;
+  });
+  // Grants that were signed with the old key count on, and so does what was written with it.
+  assert.equal((await get(caller)).status, 200);
+  assert.equal((await command('export team-a rotated')).code, 0);
 });
 
 test('a state that could not be written is kept for a person', async () => {
