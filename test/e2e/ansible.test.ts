@@ -217,18 +217,12 @@ suite('Ansible steps on hosts that are reached by SSH', () => {
   async function encrypted(text: string, password: string): Promise<string> {
     const script =
       'printf %s "$PASSWORD" > /tmp/password && printf %s "$TEXT" | ansible-vault encrypt --vault-password-file=/tmp/password';
-    const run = await kit.runWorkflow('encrypt', {
-      steps: [
-        {
-          name: 'encrypt',
-          script: {
-            image: runnerImage('ansible'),
-            env: { TEXT: text, PASSWORD: password },
-            bash: `${script} > /tmp/out 2>/dev/null; python3 -c 'import json; json.dump({"text": open("/tmp/out").read()}, open("'"$SIGNALBOX_OUTPUT"'", "w"))'`,
-          },
-        },
-      ],
-    });
+    const bash = `${script} > /tmp/out 2>/dev/null; python3 -c 'import json; json.dump({"text": open("/tmp/out").read()}, open("'"$SIGNALBOX_OUTPUT"'", "w"))'`;
+    const step = {
+      name: 'encrypt',
+      script: { image: runnerImage('ansible'), env: { TEXT: text, PASSWORD: password }, bash },
+    };
+    const run = await kit.runWorkflow('encrypt', { steps: [step] }, {}, LIMIT_MS);
     return String(stepOf(run, 'encrypt').outputs?.['text']);
   }
 });
