@@ -100,9 +100,7 @@ async function operate(config: Config, surroundings: Surroundings): Promise<void
   });
   let synced = false;
   const gateway = await startGateway({ port: config['http-port'], metrics, isReady: () => synced });
-  const watching = [cluster.run(stop.signal)];
   const services = await startRunnerServices(config, { log, metrics, cluster, transport });
-  if (services) watching.push(services.run(stop.signal));
   const admission =
     services &&
     (await startAdmission(config, {
@@ -113,7 +111,6 @@ async function operate(config: Config, surroundings: Surroundings): Promise<void
       serving: services.serving,
       ballot: noBallot,
     }));
-  if (admission) watching.push(admission.run(stop.signal));
   const egress = createEgress({ allow: config['http-allow'], deny: config['http-deny'] });
   const { isLeader } = elector;
   const controllers = createControllers(config, {
@@ -125,6 +122,8 @@ async function operate(config: Config, surroundings: Surroundings): Promise<void
     isLeader,
     services,
   });
+  // Only now: whoever subscribes later does not hear of what is there already.
+  const watching = [cluster, services, admission].flatMap((one) => one?.run(stop.signal) ?? []);
   Promise.all([cluster.synced, admission?.settled]).then(
     () => {
       synced = true;

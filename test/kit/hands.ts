@@ -1,7 +1,7 @@
 import type { Binding, Pod } from 'kubernetes-types/core/v1.d.ts';
 import type { Event } from 'kubernetes-types/events/v1.d.ts';
 import { API_VERSION, GROUP, VERSION } from '../../src/api/common.ts';
-import type { Workflow, WorkflowRun } from '../../src/api/resources.ts';
+import type { Project, Workflow, WorkflowRun } from '../../src/api/resources.ts';
 import { isNotFound } from '../../src/kube/errors.ts';
 import { loadConnection } from '../../src/kube/config.ts';
 import { EVENTS } from '../../src/kube/events.ts';
@@ -47,6 +47,7 @@ export async function createHands(cluster: Pick<Cluster, 'kubeconfig'>, namespac
     runs,
     workflows,
     pods,
+    projects: resourceClient<Project>(transport, own('Project', 'projects')),
 
     async apply(name: string, spec: Spec): Promise<void> {
       const workflow = { metadata: { namespace, name }, spec } as Workflow;
@@ -79,8 +80,8 @@ export async function createHands(cluster: Pick<Cluster, 'kubeconfig'>, namespac
         return run;
       }),
 
-    /** Ends the pod of a step, once it is there, as a kubelet does whose container has ended. */
-    async endPod(run: string, step: string, exitCode = 0): Promise<void> {
+    /** Ends the pod of a step, once it is there, as a kubelet does whose container has ended and left this message. */
+    async endPod(run: string, step: string, exitCode = 0, message?: string): Promise<void> {
       const pod = await waitFor(`the pod of step ${step} of run ${run}`, LIMIT_MS, async () => {
         const { items } = await pods.list({
           namespace,
@@ -89,7 +90,8 @@ export async function createHands(cluster: Pick<Cluster, 'kubeconfig'>, namespac
         return items.find(({ status }) => status?.phase === 'Pending');
       });
       const { name = '', resourceVersion = '' } = pod.metadata ?? {};
-      const terminated = { exitCode, startedAt: seconds(), finishedAt: seconds() };
+      const left = message === undefined ? {} : { message };
+      const terminated = { exitCode, startedAt: seconds(), finishedAt: seconds(), ...left };
       const container = { name: MAIN, image: 'none', imageID: '', ready: false, restartCount: 0 };
       await pods.patchStatus(
         { namespace, name, resourceVersion },
