@@ -3,8 +3,13 @@ import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
 import type { Deployment } from 'kubernetes-types/apps/v1.d.ts';
-import type { Secret } from 'kubernetes-types/core/v1.d.ts';
-import type { PolicyRule, Role } from 'kubernetes-types/rbac/v1.d.ts';
+import type {
+  ValidatingAdmissionPolicyBinding,
+  ValidatingWebhook,
+  ValidatingWebhookConfiguration,
+} from 'kubernetes-types/admissionregistration/v1.d.ts';
+import type { ConfigMap, Secret } from 'kubernetes-types/core/v1.d.ts';
+import type { ClusterRole, PolicyRule, Role } from 'kubernetes-types/rbac/v1.d.ts';
 import { parse } from 'yaml';
 import { chart, crds, helm, type Manifest, ofKind, parseManifests, render, type Values } from './helm.ts';
 
@@ -42,6 +47,8 @@ const changes: Record<string, unknown> = {
   'proxy.noProxy': '.svc,10.0.0.0/8',
   'slack.apiUrl': 'https://relay.example.com/api',
   'runnerApi.enabled': false,
+  'admission.enabled': false,
+  teams: { platform: { users: ['jane@example.com'], groups: [] } },
   'keys.existingSecret': 'own-keys',
   'keys.writeKey': 'k2',
   's3.endpoint': 'https://s3.example.com',
@@ -178,6 +185,79 @@ test('the runner API is called by the name of its Service, and can be left out',
   assert.deepEqual(ofKind(without, 'Secret'), []);
 });
 
+test('admission is called by the name of its Service, with a right to nothing but its own configurations', async () => {
+  const objects = await render();
+  const { env = [], ports = [] } = deploymentOf(objects).spec?.template.spec?.containers[0] ?? {};
+  const settings = Object.fromEntries(env.map(({ name, value }) => [name, value]));
+  const webhooks = webhooksOf(objects);
+  assert.deepEqual(
+    webhooks.map(({ name }) => name),
+    ['workflows.signalbox.dev', 'projects.signalbox.dev', 'workflowruns.signalbox.dev'],
+  );
+  for (const { clientConfig, failurePolicy, sideEffects, namespaceSelector } of webhooks) {
+    const { name, namespace } = clientConfig.service ?? {};
+    assert.equal(`${name}.${namespace}.svc`, settings['SIGNALBOX_ADMISSION_NAMES']);
+    assert.equal(clientConfig.caBundle, undefined);
+    assert.deepEqual([failurePolicy, sideEffects, namespaceSelector], ['Fail', 'None', undefined]);
+  }
+  assert.ok(ports.some(({ containerPort, name }) => containerPort === 9443 && name === 'admission'));
+  const rights = rulesOf(objects).filter(({ apiGroups }) =>
+    apiGroups?.includes('admissionregistration.k8s.io'),
+  );
+  assert.deepEqual(
+    rights.map(({ resourceNames }) => resourceNames),
+    [[settings['SIGNALBOX_ADMISSION_CONFIGURATION']]],
+  );
+});
+
+test('with a single namespace, admission is about that one; without keys there is none', async () => {
+  const selector = { matchLabels: { 'kubernetes.io/metadata.name': 'team-a' } };
+  const objects = await render(single);
+  for (const { namespaceSelector } of webhooksOf(objects)) assert.deepEqual(namespaceSelector, selector);
+  const [binding] = ofKind<ValidatingAdmissionPolicyBinding>(objects, 'ValidatingAdmissionPolicyBinding');
+  assert.deepEqual(binding?.spec?.matchResources, { namespaceSelector: selector });
+  for (const values of [{ admission: { enabled: false } }, { runnerApi: { enabled: false } }]) {
+    const without = JSON.stringify(await render(values)).toLowerCase();
+    assert.ok(!without.includes('admission') && !without.includes('subjectaccessreviews'));
+  }
+});
+
+test('the teams are in a file that the operator reads', async () => {
+  const teams = { platform: { users: ['jane@example.com'], groups: ['on-call'] } };
+  const objects = await render({ teams });
+  const [map] = ofKind<ConfigMap>(objects, 'ConfigMap');
+  assert.deepEqual(JSON.parse(map?.data?.['teams.json'] ?? ''), teams);
+  const { env = [], volumeMounts = [] } = deploymentOf(objects).spec?.template.spec?.containers[0] ?? {};
+  const file = env.find(({ name }) => name === 'SIGNALBOX_TEAMS_FILE')?.value;
+  assert.ok(volumeMounts.some(({ mountPath }) => `${mountPath}/teams.json` === file));
+  assert.deepEqual(ofKind(await render(), 'ConfigMap'), []);
+});
+
+test('people get roles of four kinds, of which three go into edit; one who may patch has a verb of ours', async () => {
+  const roles = ofKind<ClusterRole>(await render(), 'ClusterRole');
+  const aggregated = (to: string) =>
+    roles
+      .filter(({ metadata }) => metadata?.labels?.[`rbac.authorization.k8s.io/aggregate-to-${to}`] === 'true')
+      .map(({ metadata }) => metadata?.name?.replace('demo-signalbox-', ''));
+  assert.deepEqual(aggregated('view'), ['viewer']);
+  for (const to of ['edit', 'admin']) {
+    assert.deepEqual(aggregated(to), ['viewer', 'approver', 'operator', 'author']);
+  }
+  const rulesFor = (name: string) =>
+    roles.find(({ metadata }) => metadata?.name === `demo-signalbox-${name}`)?.rules;
+  for (const [name, own] of [
+    ['approver', 'approve'],
+    ['operator', 'control'],
+    ['author', 'edit'],
+  ] as const) {
+    const writing = (rulesFor(name) ?? []).filter(({ verbs }) => verbs.includes('patch'));
+    assert.ok(writing.length > 0 && writing.every(({ verbs }) => verbs.includes(own)), name);
+    assert.ok(!JSON.stringify(writing).includes('/status'));
+  }
+  const plain = ofKind<ClusterRole>(await render({ rbac: { aggregate: false } }), 'ClusterRole');
+  assert.ok(!JSON.stringify(plain).includes('aggregate-to'));
+});
+
 test('an object store needs credentials', async () => {
   await assert.rejects(render({ s3: { endpoint: 'https://s3.example.com' } }), /needs s3\.credentialsSecret/);
 });
@@ -208,14 +288,15 @@ test('a proxy is in the environment of the operator', async () => {
   ]);
 });
 
-test('with a single namespace nothing but the CRDs and the review of tokens belongs to the cluster', async () => {
+test('with a single namespace, and no admission, nothing but the CRDs and the review of tokens is of the cluster', async () => {
   const wide = async (values: Values) => {
     const objects = await render({ ...single, crds: { install: false }, ...values });
     const found = objects.filter(({ metadata }) => metadata.namespace === undefined);
     return found.map(({ kind, metadata }) => `${kind} ${metadata.name}`);
   };
   const review = 'demo-signalbox-token-review';
-  assert.deepEqual(await wide({}), [`ClusterRole ${review}`, `ClusterRoleBinding ${review}`]);
+  const unadmitted = { admission: { enabled: false } };
+  assert.deepEqual(await wide(unadmitted), [`ClusterRole ${review}`, `ClusterRoleBinding ${review}`]);
   assert.deepEqual(await wide({ runnerApi: { enabled: false } }), []);
   const objects = await render({ ...single, runnerApi: { enabled: false } });
   const namespaces = ofKind(objects, 'Role').map(({ metadata }) => `${metadata.namespace}/${metadata.name}`);
@@ -288,6 +369,8 @@ const refused: [Values, RegExp][] = [
   [{ logLevel: 'loud' }, /'\/logLevel': value must be one of 'debug', 'info', 'warn', 'error'/],
   [{ http: { allow: '10.0.0.0/8' } }, /'\/http\/allow': got string, want array/],
   [{ http: { allow: ['a.example.com,b.example.com'] } }, /'\/http\/allow\/0': .* does not match pattern/],
+  [{ admission: { enable: true } }, /'\/admission': additional properties 'enable' not allowed/],
+  [{ teams: { a: ['jane'] } }, /'\/teams\/a': got array, want object/],
   [{ slack: { apiUrl: 'slack.com' } }, /'\/slack\/apiUrl': 'slack.com' does not match pattern/],
   [{ imagePullSecrets: ['registry'] }, /'\/imagePullSecrets\/0': got string, want object/],
   [{ resources: { limits: { memory: true } } }, /'\/resources\/limits\/memory': got boolean/],
@@ -355,6 +438,13 @@ function deploymentOf(objects: readonly Manifest[]): Deployment {
 
 function argumentsOf(objects: readonly Manifest[]): string[] {
   return deploymentOf(objects).spec?.template.spec?.containers[0]?.args ?? [];
+}
+
+/** Those of both kinds, which are alike in what is looked at. */
+function webhooksOf(objects: readonly Manifest[]): ValidatingWebhook[] {
+  return ['ValidatingWebhookConfiguration', 'MutatingWebhookConfiguration'].flatMap((kind) =>
+    ofKind<ValidatingWebhookConfiguration>(objects, kind).flatMap(({ webhooks }) => webhooks ?? []),
+  );
 }
 
 function rulesOf(objects: readonly Manifest[]): PolicyRule[] {

@@ -35,3 +35,42 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $tag := default (last .).Chart.AppVersion $image.tag -}}
 {{- $image.repository }}{{ ternary (printf "@%s" $image.digest) (printf ":%s" $tag) (ne $image.digest "") -}}
 {{- end -}}
+
+{{/* Which namespaces admission is about: with a single namespace, that one. */}}
+{{- define "signalbox.admittedNamespaces" -}}
+{{- with .Values.namespace -}}
+namespaceSelector:
+  matchLabels:
+    kubernetes.io/metadata.name: {{ . }}
+{{- end -}}
+{{- end -}}
+
+{{/*
+Which writes admission is about: those that change more than the API server does by itself. Neither those of the operator,
+by the name given, nor those by which Kubernetes deletes.
+*/}}
+{{- define "signalbox.admittedChanges" -}}
+- name: not-the-operator
+  expression: request.userInfo.username != {{ . | quote }}
+- name: not-a-deletion-by-kubernetes
+  expression: >-
+    !(request.userInfo.username in ["system:serviceaccount:kube-system:generic-garbage-collector",
+    "system:serviceaccount:kube-system:namespace-controller", "system:kube-controller-manager"])
+- name: a-change
+  expression: >-
+    oldObject == null || object.spec != oldObject.spec
+    || object.metadata.?annotations.orValue({}) != oldObject.metadata.?annotations.orValue({})
+    || object.metadata.?labels.orValue({}) != oldObject.metadata.?labels.orValue({})
+    || object.metadata.?finalizers.orValue([]) != oldObject.metadata.?finalizers.orValue([])
+    || object.metadata.?ownerReferences.orValue([]) != oldObject.metadata.?ownerReferences.orValue([])
+{{- end -}}
+
+{{/* Labels of a role for people that goes into roles of the cluster's own; call with (list "edit admin" $). */}}
+{{- define "signalbox.userRoleLabels" -}}
+{{- include "signalbox.labels" (last .) }}
+{{- if (last .).Values.rbac.aggregate }}
+{{- range splitList " " (first .) }}
+rbac.authorization.k8s.io/aggregate-to-{{ . }}: "true"
+{{- end }}
+{{- end }}
+{{- end -}}
