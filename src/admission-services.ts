@@ -2,12 +2,14 @@ import type { Logger } from 'pino';
 import type { Config } from './config.ts';
 import type { Cluster } from './controllers/cluster.ts';
 import { createRegistration } from './gateway/admission/registration.ts';
-import type { Ballot } from './gateway/admission/runs.ts';
+import { createBallot } from './gateway/admission/ballot.ts';
 import { type AnsweredReview, startAdmissionServer } from './gateway/admission/server.ts';
 import type { Metrics } from './gateway/metrics.ts';
-import type { Serving } from './gateway/serving-certificate.ts';
+import { openTeams } from './gateway/teams-file.ts';
 import { keyOf } from './kube/store.ts';
 import type { Transport } from './kube/transport.ts';
+import type { RunnerServices } from './runner-services.ts';
+import { createSeals } from './storage/seals.ts';
 
 /** What the API server asks before it writes our objects. */
 export interface AdmissionServices {
@@ -24,20 +26,26 @@ interface Means {
   cluster: Cluster;
   /** Not held back by the lease: every replica serves. */
   transport: Transport;
-  serving: Serving;
-  ballot: Ballot;
+  /** Whose certificate and keys it shares. */
+  services: Pick<RunnerServices, 'serving' | 'keys'>;
 }
 
 /** Starts them on the port of the settings; without one there are none. */
 export async function startAdmission(config: Config, means: Means): Promise<AdmissionServices | undefined> {
   const port = config['admission-port'];
   if (port === undefined) return undefined;
-  const { log, cluster, transport, serving, ballot } = means;
+  const { log, cluster, transport } = means;
+  const { serving, keys } = means.services;
+  const teams = await openTeams(config['teams-file']);
   const server = await startAdmissionServer({
     port,
     serving,
     transport,
-    ballot,
+    ballot: createBallot({
+      sealing: createSeals(keys),
+      teams: teams.refresh,
+      now: () => Date.now(),
+    }),
     neighbours: {
       workflowSpec: (namespace, name) => cluster.workflows.store.get(keyOf({ namespace, name }))?.spec,
       hasProject: (namespace, name) => cluster.projects.store.get(keyOf({ namespace, name })) !== undefined,

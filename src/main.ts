@@ -15,7 +15,6 @@ import { createRevisions } from './controllers/revisions.ts';
 import { createRunAttempts } from './controllers/run-attempts.ts';
 import { createRunController } from './controllers/run-controller.ts';
 import { createWorkflowController } from './controllers/workflow-controller.ts';
-import type { Ballot } from './gateway/admission/runs.ts';
 import { createMetrics, type Metrics } from './gateway/metrics.ts';
 import { startGateway } from './gateway/server.ts';
 import { loadConnection } from './kube/config.ts';
@@ -102,15 +101,7 @@ async function operate(config: Config, surroundings: Surroundings): Promise<void
   const gateway = await startGateway({ port: config['http-port'], metrics, isReady: () => synced });
   const services = await startRunnerServices(config, { log, metrics, cluster, transport });
   const admission =
-    services &&
-    (await startAdmission(config, {
-      log,
-      metrics,
-      cluster,
-      transport,
-      serving: services.serving,
-      ballot: noBallot,
-    }));
+    services && (await startAdmission(config, { log, metrics, cluster, transport, services }));
   const egress = createEgress({ allow: config['http-allow'], deny: config['http-deny'] });
   const { isLeader } = elector;
   const controllers = createControllers(config, {
@@ -280,12 +271,6 @@ const imagesOf = (config: Config): Images => ({
   terraform: config['terraform-image'],
   ansible: config['ansible-image'],
 });
-
-/** There is nothing to vote on yet. */
-const noBallot: Ballot = {
-  judgeCreate: () => ({ allowed: true, changes: {} }),
-  judgeUpdate: () => ({ allowed: false, message: 'No step of this run asks for approval.' }),
-};
 
 async function aborted(signal: AbortSignal): Promise<void> {
   if (!signal.aborted) await once(signal, 'abort');

@@ -1,5 +1,6 @@
 import { KeyError } from '../storage/keys.ts';
 import { StorageError, type StorageReason } from '../storage/errors.ts';
+import { TeamsError } from './teams-file.ts';
 import { ApiError, ConnectionError } from '../kube/errors.ts';
 
 /** An answer that is no: HTTP status, reason in CamelCase, and a sentence. */
@@ -52,6 +53,7 @@ export function refusalOf(error: unknown): Refusal {
       cause,
     );
   }
+  if (error instanceof TeamsError) return new Refusal(503, 'TeamsUnreadable', error.message, cause);
   if (error instanceof KeyError) return new Refusal(503, 'KeyMissing', error.message, cause);
   if (error instanceof Error && error.name === 'TimeoutError') {
     return new Refusal(503, 'TimedOut', 'storing it took too long: try again', cause);

@@ -192,7 +192,12 @@ test('admission is called by the name of its Service, with a right to nothing bu
   const webhooks = webhooksOf(objects);
   assert.deepEqual(
     webhooks.map(({ name }) => name),
-    ['workflows.signalbox.dev', 'projects.signalbox.dev', 'workflowruns.signalbox.dev'],
+    [
+      'workflows.signalbox.dev',
+      'projects.signalbox.dev',
+      'workflowruns.signalbox.dev',
+      'manualruns.signalbox.dev',
+    ],
   );
   for (const { clientConfig, failurePolicy, sideEffects, namespaceSelector } of webhooks) {
     const { name, namespace } = clientConfig.service ?? {};

@@ -15,7 +15,8 @@ export type Plural = 'workflows' | 'workflowruns' | 'projects';
 
 /** The annotations, without prefix, by which something is asked that takes less than `edit`. */
 const REQUESTS: Record<Plural, Readonly<Record<string, Verb>>> = {
-  workflows: { run: 'control', params: 'control' },
+  // Who asked is written beside `run` by admission itself.
+  workflows: { run: 'control', params: 'control', 'run-by': 'control' },
   workflowruns: {
     approve: 'approve',
     reject: 'approve',

@@ -7,11 +7,12 @@ import { type Ballot, reviewRun } from './runs.ts';
 function fakeBallot() {
   const heard: string[] = [];
   const ballot: Ballot = {
-    judgeCreate(_run, { username }) {
+    runBy: () => '',
+    async judgeCreate(_run, { username }) {
       heard.push('create');
       return { allowed: true, changes: { 'signalbox.dev/created-by': username } };
     },
-    judgeUpdate(_before, { metadata }) {
+    async judgeUpdate(_before, { metadata }) {
       heard.push('vote');
       const step = metadata.annotations?.['signalbox.dev/approve'];
       if (step === 'gone') return { allowed: false, message: 'There is no step gone.' };

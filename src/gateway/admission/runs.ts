@@ -1,26 +1,22 @@
-import { GROUP } from '../../api/common.ts';
+import { CREATED_BY } from '../../engine/created-by.ts';
+import type { Judgement } from '../../engine/judge-vote.ts';
+import { VOTE_PREFIX } from '../../engine/vote.ts';
 import type { MayDo } from './access.ts';
 import { type Change, changedKeys, changesOf, deniedChanges, fieldOf, requestsOf } from './changes.ts';
 import {
   type AdmissionRequest,
-  type AnnotationChanges,
   forbidden,
   type ReviewedObject,
   type ReviewedUser,
   type Verdict,
 } from './review.ts';
 
-/** What becomes of what somebody asks of a run. */
-export type Judgement =
-  /** It is written with these changes. */
-  | { allowed: true; changes: AnnotationChanges }
-  /** The sentence says why not. */
-  | { allowed: false; message: string };
-
 /** Who records who made a run, and what people say about its steps. */
 export interface Ballot {
-  judgeCreate(run: ReviewedObject, user: ReviewedUser): Judgement;
-  judgeUpdate(before: ReviewedObject, after: ReviewedObject, user: ReviewedUser): Judgement;
+  judgeCreate(run: ReviewedObject, user: ReviewedUser): Promise<Judgement>;
+  /** What is put on record beside an annotation that asks for a run of a workflow. */
+  runBy(workflow: ReviewedObject, user: ReviewedUser): string;
+  judgeUpdate(before: ReviewedObject, after: ReviewedObject, user: ReviewedUser): Promise<Judgement>;
 }
 
 /** Judges a WorkflowRun that somebody creates or changes, and records who did. */
@@ -35,26 +31,23 @@ export async function reviewRun(request: AdmissionRequest, mayDo: MayDo, ballot:
   const name = oldObject ? object.metadata.name : undefined;
   const denied = await deniedChanges(changes, mayDo, { plural: 'workflowruns', name, who });
   if (denied.length > 0) return forbidden(denied);
-  return verdictOf(judge(request, changes, ballot));
+  return verdictOf(await judge(request, changes, ballot));
 }
 
-function judge(
+async function judge(
   { object, oldObject, userInfo }: AdmissionRequest,
   changes: readonly Change[],
   ballot: Ballot,
-) {
+): Promise<Judgement> {
   if (!oldObject) return ballot.judgeCreate(object, userInfo);
   const isVote = changes.some(({ verb }) => verb === 'approve');
-  return isVote ? ballot.judgeUpdate(oldObject, object, userInfo) : { allowed: true as const, changes: {} };
+  return isVote ? ballot.judgeUpdate(oldObject, object, userInfo) : { allowed: true, changes: {} };
 }
 
 function verdictOf(judgement: Judgement): Verdict {
   if (judgement.allowed) return judgement;
   return { allowed: false, code: 403, reason: 'Forbidden', message: judgement.message };
 }
-
-const VOTE = `${GROUP}/vote-`;
-const CREATOR = `${GROUP}/created-by`;
 
 /**
  * Signalbox alone writes these, and nobody else may change or take away one that is there. That of the creator is
@@ -63,6 +56,6 @@ const CREATOR = `${GROUP}/created-by`;
 function forgeries(before: ReviewedObject | undefined, { metadata }: ReviewedObject) {
   const names = changedKeys(before?.metadata.annotations ?? {}, metadata.annotations ?? {});
   return names
-    .filter((name) => name.startsWith(VOTE) || (name === CREATOR && before !== undefined))
+    .filter((name) => name.startsWith(VOTE_PREFIX) || (name === CREATED_BY && before !== undefined))
     .map((name) => ({ field: fieldOf(name), message: 'is written by Signalbox alone: leave it as it is' }));
 }

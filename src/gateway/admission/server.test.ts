@@ -29,8 +29,9 @@ async function serve(t: TestContext, { apiFails = false } = {}) {
     transport,
     neighbours: { workflowSpec: () => undefined, hasProject: () => false },
     ballot: {
-      judgeCreate: () => ({ allowed: true, changes: { 'signalbox.dev/created-by': 'x' } }),
-      judgeUpdate: () => ({ allowed: false, message: 'no' }),
+      runBy: () => 'x',
+      judgeCreate: async () => ({ allowed: true, changes: { 'signalbox.dev/created-by': 'x' } }),
+      judgeUpdate: async () => ({ allowed: false, message: 'no' }),
     },
     onAnswered: (review) => answered.push(review),
   });

@@ -7,12 +7,14 @@ import { Refusal, refusalOf } from '../refusal.ts';
 import type { Serving } from '../serving-certificate.ts';
 import { askFor, type MayDo } from './access.ts';
 import { type Neighbours, reviewProject, reviewWorkflow } from './definitions.ts';
+import type { Plural } from './changes.ts';
+import { reviewManualRun } from './manual-runs.ts';
 import { type AdmissionRequest, answerTo, parseReview, type Verdict } from './review.ts';
 import { type Ballot, reviewRun } from './runs.ts';
 
 /** A review that was answered, for metrics and the log. */
 export interface AnsweredReview {
-  /** `workflows`, `workflowruns`, `projects`, or `other` for what is no review. */
+  /** `workflows`, `manualruns`, `workflowruns`, `projects`, or `other` for what is no review. */
   webhook: string;
   seconds: number;
   /** Absent for what is no review. */
@@ -33,7 +35,11 @@ export interface AdmissionServerOptions {
   onAnswered: (review: AnsweredReview) => void;
 }
 
-type Review = (request: AdmissionRequest, mayDo: MayDo) => Promise<Verdict>;
+/** One webhook: what it is about, and how it judges. */
+interface Webhook {
+  plural: Plural;
+  review: (request: AdmissionRequest, mayDo: MayDo) => Promise<Verdict>;
+}
 
 /** Two versions of an object of the largest size that the API server takes, which is 3 MiB, and what is around them. */
 const MAX_BODY = 7 * 2 ** 20;
@@ -46,24 +52,35 @@ const REQUEST_TIMEOUT_MS = 10_000;
  */
 export function startAdmissionServer(options: AdmissionServerOptions): Promise<HttpsServer> {
   const { port, serving, transport, neighbours, ballot } = options;
-  const reviews: Record<string, Review> = {
-    workflows: (request, mayDo) => reviewWorkflow(request, mayDo, neighbours),
-    projects: reviewProject,
-    workflowruns: (request, mayDo) => reviewRun(request, mayDo, ballot),
+  const webhooks: Record<string, Webhook> = {
+    workflows: {
+      plural: 'workflows',
+      review: (request, mayDo) => reviewWorkflow(request, mayDo, neighbours),
+    },
+    manualruns: { plural: 'workflows', review: (request) => reviewManualRun(request, ballot) },
+    projects: { plural: 'projects', review: reviewProject },
+    workflowruns: {
+      plural: 'workflowruns',
+      review: (request, mayDo) => reviewRun(request, mayDo, ballot),
+    },
   };
   const room = createRoom(ROOM_BYTES);
   const judge = async (incoming: IncomingMessage, seen: Seen): Promise<object> => {
-    const [, plural = ''] = /^\/admission\/([a-z]+)(?:\?.*)?$/.exec(incoming.url ?? '') ?? [];
-    const review = Object.hasOwn(reviews, plural) ? reviews[plural] : undefined;
-    if (!review || incoming.method !== 'POST') throw new Refusal(404, 'NotFound', 'there is no such webhook');
+    const [, name = ''] = /^\/admission\/([a-z]+)(?:\?.*)?$/.exec(incoming.url ?? '') ?? [];
+    const webhook = Object.hasOwn(webhooks, name) ? webhooks[name] : undefined;
+    if (!webhook || incoming.method !== 'POST')
+      throw new Refusal(404, 'NotFound', 'there is no such webhook');
     const request = await readReview(incoming, room);
-    if (request.resource.resource !== plural) {
-      throw new Refusal(400, 'WrongWebhook', `this one is about ${plural}`);
+    if (request.resource.resource !== webhook.plural) {
+      throw new Refusal(400, 'WrongWebhook', `this one is about ${webhook.plural}`);
     }
-    seen.webhook = plural;
+    seen.webhook = name;
     seen.request = request;
     const { userInfo, namespace } = request;
-    seen.verdict = await verdictOf(() => review(request, askFor(transport, userInfo, namespace)), seen);
+    seen.verdict = await verdictOf(
+      () => webhook.review(request, askFor(transport, userInfo, namespace)),
+      seen,
+    );
     return answerTo(request, seen.verdict);
   };
   return startHttpsServer({ port, serving, requestTimeoutMs: REQUEST_TIMEOUT_MS }, (incoming, response) => {

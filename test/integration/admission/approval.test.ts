@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { waitFor } from '../../cluster/wait.ts';
+import type { Spec } from '../../kit/kit.ts';
+import type { OperatorProcess } from '../../kit/operator-process.ts';
+import { type AdmissionSite, bootAdmission, type Person, told } from './setup.ts';
+
+const LIMIT_MS = 60_000;
+let site: AdmissionSite;
+let operator: OperatorProcess;
+
+before(async () => {
+  site = await bootAdmission('admission', 19_443);
+  operator = await site.start();
+});
+after(() => site[Symbol.asyncDispose]());
+
+const script = (name: string) => ({ name, script: { bash: 'true' } });
+const gate = { name: 'approval', approval: { approvers: ['team:platform'], timeout: '1h' } };
+const pipeline = { steps: [script('plan'), gate, script('apply')] } as Spec;
+
+async function apply(person: Person, name: string, spec: Spec) {
+  const workflow = { apiVersion: 'signalbox.dev/v1alpha1', kind: 'Workflow', metadata: { name }, spec };
+  return told(await site.as(person)(['apply', '-f', '-'], JSON.stringify(workflow)));
+}
+
+/** Starts a run as somebody, by kubectl create, and gives its name. */
+async function start(person: Person, workflow: string): Promise<string> {
+  const run = {
+    apiVersion: 'signalbox.dev/v1alpha1',
+    kind: 'WorkflowRun',
+    metadata: { generateName: `${workflow}-` },
+    spec: { workflowRef: { name: workflow } },
+  };
+  const { ok, text } = await site.as(person)(['create', '-o', 'name', '-f', '-'], JSON.stringify(run));
+  assert.ok(ok, text);
+  return text.trim().replace(/^.*\//, '');
+}
+
+const annotate = async (person: Person, run: string, ...what: string[]) =>
+  told(await site.as(person)(['annotate', 'workflowrun', run, ...what.map((one) => `signalbox.dev/${one}`)]));
+
+const waits = (run: string) =>
+  site.hands.runIs(run, ({ status }) => (status?.phase as string) === 'AwaitingApproval');
+
+test('the author starts a deployment, a member of the team approves it, and it goes on', async () => {
+  assert.match(await apply('ada', 'deploy', pipeline), /^yes: .*created/);
+  const run = await start('ada', 'deploy');
+  await waits(run);
+  assert.equal(
+    await annotate('ada', run, 'approve=approval'),
+    'no: ada@example.com may not decide on step approval: it asks team:platform.',
+  );
+  assert.match(await annotate('otto', run, 'approve=approval'), /^no: otto@example.com may not decide/);
+  assert.match(await annotate('vera', run, 'approve=approval'), /^no: .*cannot patch resource/);
+  assert.match(await annotate('jane', run, 'approve=approval', 'comment=looks good'), /^yes: .*annotated/);
+  const { status } = await site.hands.runIs(run, ({ status: now }) => now?.finishedAt !== undefined);
+  assert.equal(status?.phase, 'Succeeded');
+  const row = status?.steps?.find(({ name }) => name === 'approval');
+  assert.equal(row?.summary, 'Approved by jane@example.com');
+  assert.deepEqual(
+    status?.steps?.map(({ phase }) => phase),
+    ['Succeeded', 'Succeeded', 'Succeeded'],
+  );
+});
+
+test('who asks for a run by an annotation can not approve it', async () => {
+  await apply('ada', 'deploy', pipeline);
+  const allowed = { steps: [{ ...gate, approval: { approvers: ['group:developers'] } }] } as Spec;
+  await apply('ada', 'own', allowed);
+  assert.match(told(await site.as('ada')(['annotate', 'workflow', 'own', 'signalbox.dev/run=now'])), /^yes/);
+  const run = await waitFor(
+    'the run',
+    LIMIT_MS,
+    async () => (await site.hands.runsOf('own'))[0]?.metadata.name,
+  );
+  await waits(run);
+  assert.equal(
+    await annotate('ada', run, 'approve=approval'),
+    'no: ada@example.com started this run: somebody else has to approve it.',
+  );
+  assert.match(await annotate('otto', run, 'approve=approval'), /^yes/);
+});
+
+test('a run of ten steps costs one review, that of its creation', async () => {
+  const steps = Array.from({ length: 10 }, (_, index) => script(`s${index}`));
+  await apply('ada', 'ten', { steps });
+  const before = await reviews();
+  const run = await start('ada', 'ten');
+  await site.hands.runIs(run, ({ status }) => status?.phase === 'Succeeded');
+  assert.deepEqual(await reviews(), { ...before, workflowruns: (before['workflowruns'] ?? 0) + 1 });
+});
+
+/** How many reviews there were, by webhook. */
+async function reviews(): Promise<Record<string, number>> {
+  const lines = (await operator.metrics()).matchAll(
+    /^signalbox_admission_review_duration_seconds_count\{webhook="(\w+)",result="\w+"\} (\d+)$/gm,
+  );
+  const counts: Record<string, number> = {};
+  for (const [, webhook = '', count] of lines) counts[webhook] = (counts[webhook] ?? 0) + Number(count);
+  return counts;
+}
