@@ -12,6 +12,7 @@ import { install, loadRunner } from '../demo/install.ts';
 import { loadRunnerWithProviders } from '../kit/runner-with-providers.ts';
 import { examples, told } from '../kit/examples.ts';
 import type { Step } from '../../src/api/step.ts';
+import { approval, jane, letApprove } from '../demo/people.ts';
 import { engineIn } from '../kit/engine.ts';
 import { applyProjects, codeOf } from '../kit/example-projects.ts';
 import { deployForge, type Forge, type Repository } from '../kit/forge.ts';
@@ -62,6 +63,7 @@ suite('the deployment that everybody wants, from a git forge', () => {
     forge = await deployForge(cluster, kit);
     slack = await deployFakeSlack(kit);
     await allowForge(kit, forge);
+    await letApprove(kit, jane);
   });
 
   const healthUrl = () => `http://fake-slack.${kit.namespace}.svc:8080/received`;
@@ -78,10 +80,12 @@ suite('the deployment that everybody wants, from a git forge', () => {
         params: { health: healthUrl() },
         trigger: {
           type: 'GitPush',
-          git: { branch: 'main', commit, message: 'Add rate limiting to API', author: 'jane@example.com' },
+          git: { branch: 'main', commit, message: 'Add rate limiting to API', author: 'sam@example.com' },
         },
       },
     });
+    await kit.waitForRun(name, ({ status }) => status?.phase === 'AwaitingApproval', LIMIT_MS);
+    await kit.kubectl(approval(jane, name, 'approval'));
     return kit.waitForRun(name, isFinished, LIMIT_MS);
   }
 
@@ -127,12 +131,16 @@ suite('the deployment that everybody wants, from a git forge', () => {
         run.status?.steps?.map(({ name, summary }) => `${name}: ${summary}`),
         [
           'plan: 3 to add, 1 to change, 0 to destroy',
+          'approval: Approved by jane@example.com',
           'apply: 3 added, 1 changed, 0 destroyed',
           'test: HTTP 200 OK',
           'notify: Message sent to #deployments',
         ],
       );
       const plan = stepOf(run, 'plan').terraform;
+      assert.partialDeepStrictEqual(stepOf(run, 'approval').approval?.plans, [
+        { step: 'plan', digest: plan?.digest, ...expected },
+      ]);
       const apply = stepOf(run, 'apply');
       assert.partialDeepStrictEqual(plan, { ...expected, commit, drifted: true });
       assert.partialDeepStrictEqual(apply.terraform, { ...expected, commit });
