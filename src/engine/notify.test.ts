@@ -7,6 +7,7 @@ import { resolvers } from './model-shell.ts';
 import { jobName } from './names.ts';
 import {
   absent,
+  approvalOf,
   evicted,
   failed,
   finishRun,
@@ -19,6 +20,8 @@ import {
   succeeded,
   takeOn,
   time,
+  voted,
+  voteOn,
 } from './turns.ts';
 
 const tell = (message: string, more: object = {}) => ({ slack: { channel: '#deploy', message, ...more } });
@@ -241,5 +244,34 @@ test('the messages of instances are brought up to date, whatever their names', (
   const name = 'x'.repeat(63);
   const run = runThrough(kept({ name, forEach: { items: [name] } }), { [`${name}[${name}]`]: posted });
   assert.equal(run.notifications(), `update[${name}[${name}]]:Running`);
+  workflowRunStatus.parse(run.status);
+});
+
+test('each approval is told of when it waits, and what people decided', () => {
+  const run = takeOn({
+    notifications: {
+      onWaiting: [tell('wait')],
+      onApproved: [tell('yes')],
+      onRejected: [tell('no')],
+      onExpired: [tell('late')],
+    },
+    steps: [
+      approvalOf('one'),
+      approvalOf('two'),
+      approvalOf('three', { timeout: '10m' }, { runIf: 'Always' }),
+    ],
+  });
+  assert.deepEqual(sent(run.at(0)), ['wait']);
+  assert.equal(run.notifications(), 'onWaiting[0]/one:Running');
+  run.at(SECOND, { 'onWaiting[0]/one': succeeded(), one: voted(voteOn(run.step('one'), 'jane')) });
+  assert.deepEqual(run.sent(), ['wait', 'wait', 'yes']);
+  run.at(2 * SECOND, { two: voted(voteOn(run.step('two'), 'jane', { decision: 'Reject' })) });
+  assert.deepEqual(run.sent(), ['wait', 'wait', 'yes', 'wait', 'no']);
+  run.at(HOUR);
+  assert.deepEqual(run.sent(), ['wait', 'wait', 'yes', 'wait', 'no', 'late']);
+  assert.equal(
+    (run.status.notifications ?? []).map(({ name }) => name).join(' '),
+    'onWaiting[0]/one onWaiting[0]/two onWaiting[0]/three onApproved[0]/one onRejected[0]/two onExpired[0]/three',
+  );
   workflowRunStatus.parse(run.status);
 });

@@ -47,6 +47,11 @@ const states: Record<string, Bring> = {
     return name;
   },
   Running: begin,
+  AwaitingApproval: async (hands, key) => {
+    const name = await hands.start('asking', { key });
+    await hands.runIs(name, ({ status }) => status?.phase === 'AwaitingApproval');
+    return name;
+  },
   'Running, in finally': async (hands, key) => {
     const name = await begin(hands, key, {});
     await hands.endPod(name, 'build');
@@ -176,6 +181,8 @@ export interface Row {
 export async function runRows(hands: Hands): Promise<Row[]> {
   await hands.apply('w', spec);
   await hands.apply('short', { ...spec, timeout: '1s' });
+  const approval = { name: 'ok', approval: { approvers: ['team:platform'] } };
+  await hands.apply('asking', { ...spec, steps: [approval, script('deploy')] });
   const cases = Object.keys(states).flatMap((state) => requests.map((request) => ({ state, request })));
   return inLanes(cases, ({ state, request }, index) => runCase(hands, state, request, `case-${index}`));
 }
