@@ -190,6 +190,7 @@ function createControllers(config: Config, means: Means): (signal: AbortSignal) 
     revisions,
     events,
     live,
+    forgetPlans: async (runUid) => means.services?.storage.releaseRun(runUid),
     limits: { perNamespace: config['max-active-runs-per-namespace'], cluster: config['max-active-runs'] },
     now,
   });

@@ -41,6 +41,8 @@ export interface RunControllerOptions {
   events: EventRecorder;
   limits: RunLimits;
   live: LiveMessages;
+  /** Removes the plans that are kept for a run. */
+  forgetPlans: (runUid: string) => Promise<void>;
   /** Milliseconds since the epoch. */
   now: () => number;
 }

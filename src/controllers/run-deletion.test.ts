@@ -37,6 +37,7 @@ async function deletionIn(t: TestContext, now: number) {
   const closed: string[] = [];
   const later: number[] = [];
   const added: string[] = [];
+  const forgotten: string[] = [];
   const attempts: Pick<Attempts, 'close'> = {
     close: async ({ status }) => void closed.push(`${status.phase} ${status.finishedAt !== undefined}`),
   };
@@ -45,9 +46,13 @@ async function deletionIn(t: TestContext, now: number) {
     queue: { add: (key) => void added.push(key), addAfter: (_, ms) => void later.push(ms) },
     attempts: attempts as Attempts,
     events: { record: (happening) => void told.push(happening), close: async () => {} },
+    async forgetPlans(uid) {
+      forgotten.push(uid);
+      throw new Error('storage is away');
+    },
     now: () => now,
   });
-  return { ...fake, deletion, told, closed, later, added };
+  return { ...fake, deletion, told, closed, later, added, forgotten };
 }
 
 test('a run is kept, and its attempts are ended, until its pods have ended', async (t) => {
@@ -76,6 +81,15 @@ test('of its finalizers only our own is taken away, from the version that was se
   );
   await deletion.release({ ...run, finalizers: ['other'] }, DELETED);
   assert.equal(requests.length, 1);
+});
+
+test('its plans go with it, and never hold it up', async (t) => {
+  const { deletion, calls, forgotten } = await deletionIn(t, DELETED);
+  await deletion.release(run, DELETED);
+  assert.deepEqual(forgotten, []);
+  await deletion.release({ ...run, onProjects: true }, DELETED);
+  assert.deepEqual(forgotten, ['run']);
+  assert.deepEqual(calls(), ['PATCH workflowruns/r', 'PATCH workflowruns/r']);
 });
 
 test('what does not end in time is left behind, and named', async (t) => {

@@ -19,12 +19,15 @@ export interface RunDeletionOptions {
   queue: Pick<WorkQueue, 'add' | 'addAfter'>;
   attempts: Attempts;
   events: EventRecorder;
+  /** Removes the plans that are kept for a run. */
+  forgetPlans: (runUid: string) => Promise<void>;
   /** Milliseconds since the epoch. */
   now: () => number;
 }
 
 /** Lets deleted runs go once all that they started has ended. */
-export function createRunDeletion({ cluster, queue, attempts, events, now }: RunDeletionOptions) {
+export function createRunDeletion(options: RunDeletionOptions) {
+  const { cluster, queue, attempts, events, forgetPlans, now } = options;
   const { runs, jobs, pods } = cluster;
 
   /** Runs that steps have started go first: they end without ado when they are deleted, and with it when cancelled. */
@@ -63,6 +66,8 @@ export function createRunDeletion({ cluster, queue, attempts, events, now }: Run
       const wait = deletedAt + grace - now();
       if (names.length > 0 && wait > 0) return queue.addAfter(keyOf(run), wait);
       if (names.length > 0) events.record(warning(run, 'DeletionForced', forced(names, grace)));
+      // A run does not stay because its plans do: the next sweep finds them.
+      if (run.onProjects) await forgetPlans(run.uid).catch(() => {});
       await removeFinalizer(runs.client, run, RUN_FINALIZER);
     },
   };

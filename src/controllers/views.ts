@@ -5,6 +5,7 @@ import type { ObjectMeta } from 'kubernetes-types/meta/v1.d.ts';
 import { GROUP } from '../api/common.ts';
 import type { ProjectSpec, ProjectStatus } from '../api/project.ts';
 import type { Project, Workflow, WorkflowRun } from '../api/resources.ts';
+import type { StepTypeName } from '../api/step.ts';
 import type { WorkflowSpec, WorkflowStatus } from '../api/workflow.ts';
 import type { WorkflowRunSpec, WorkflowRunStatus } from '../api/workflow-run.ts';
 import type { Observation } from '../engine/model.ts';
@@ -56,6 +57,8 @@ export interface RunView extends ControlledView {
   /** The annotations that hold votes, while the run goes on. */
   votes: Readonly<Record<string, string>>;
   spec: WorkflowRunSpec;
+  /** Steps of it have worked on Projects: there may be plans that are kept for it. */
+  onProjects?: true;
   /** Whole while there is something to do; what others need to know of it after that. */
   status: WorkflowRunStatus;
 }
@@ -117,6 +120,7 @@ export function wholeRunView({ metadata, spec, status = {} }: WorkflowRun): RunV
     origin: originOf(metadata),
     votes: votesIn(metadata),
     spec,
+    ...(status.steps?.some(({ type }) => PROJECT_STEPS.has(type)) ? { onProjects: true as const } : {}),
     status,
   };
 }
@@ -130,6 +134,8 @@ function originOf({ namespace, name, generateName, creationTimestamp, annotation
 function votesIn({ annotations = {} }: ObjectMeta): Record<string, string> {
   return Object.fromEntries(Object.entries(annotations).filter(([name]) => name.startsWith(VOTE_PREFIX)));
 }
+
+const PROJECT_STEPS = new Set<StepTypeName>(['terraform', 'ansible']);
 
 /** Whether a run has ended, and so has the telling of it. */
 export function isSettled({ finishedAt, notifications = [] }: WorkflowRunStatus): boolean {
