@@ -65,7 +65,8 @@ async function withBench<T>(audit: boolean, work: (bench: Bench) => Promise<T>):
       '-f',
       path.join(root, 'crds'),
     ]);
-    operator = startOperator(cluster, ['--log-level=warn'], await bundle());
+    operator = startOperator(cluster, [], await bundle());
+    await operator.ready;
     load = await createLoad(cluster);
     await load.apply('one', chainOf(1));
     await load.apply('chain', chainOf(CHAIN));
