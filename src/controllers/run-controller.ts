@@ -6,13 +6,13 @@ import { cancelRun, retryRun } from '../engine/control.ts';
 import { mendStatus } from '../engine/mend.ts';
 import { resolveParams } from '../engine/params.ts';
 import { timeOf } from '../engine/text.ts';
-import { isConflict, isNotFound } from '../kube/errors.ts';
+import { isConflict } from '../kube/errors.ts';
 import type { EventRecorder } from '../kube/events.ts';
 import { keyOf } from '../kube/store.ts';
 import type { WorkQueue } from '../kube/work-queue.ts';
 import { createAdmission, type RunLimits } from './admission.ts';
 import type { Attempts } from './attempts.ts';
-import { type Cluster, workflowKey } from './cluster.ts';
+import type { Cluster } from './cluster.ts';
 import { cyclesOf } from './cycles.ts';
 import { type Order, orderOf, type Request, requestOf, textOf } from './control.ts';
 import { reconcileFailure } from './happenings.ts';
@@ -24,6 +24,7 @@ import type { Revision, Revisions } from './revisions.ts';
 import { createRunDeletion } from './run-deletion.ts';
 import { waitingParent } from './run-attempts.ts';
 import { expectedKey, keyOfRun } from './run-keys.ts';
+import { unlessNotFound } from './starts.ts';
 import {
   isSettled,
   type PodView,
@@ -132,7 +133,7 @@ export function createRunController(options: RunControllerOptions) {
   }
 
   async function accept(run: RunView): Promise<RunView> {
-    const workflow = await findWorkflow(run);
+    const workflow = await readWorkflow(run);
     if (!workflow) return progress.refuse(run, 'WorkflowNotFound', notFound(run));
     const { name, spec } = workflow;
     if (workflow.deletedAt !== undefined) {
@@ -235,18 +236,13 @@ export function createRunController(options: RunControllerOptions) {
     return 'graph' in revision ? go(revision) : progress.refuse(run, revision.reason, revision.message);
   }
 
-  /** A run may arrive before the workflow that was created, or taken out of Draft, just before it. */
-  async function findWorkflow(run: RunView): Promise<WorkflowView | undefined> {
-    const known = workflows.store.get(workflowKey(run));
-    if (known && known.spec.state !== 'Draft') return known;
-    try {
-      return workflowView(
-        await workflows.client.get({ namespace: run.namespace, name: run.spec.workflowRef.name }),
-      );
-    } catch (error) {
-      if (isNotFound(error)) return undefined;
-      throw error;
-    }
+  /**
+   * The workflow as it is now. What a watch has told may be older than the run, and people apply a workflow and start
+   * a run of it in one breath: that run must not execute what the workflow was before.
+   */
+  async function readWorkflow({ namespace, spec }: RunView): Promise<WorkflowView | undefined> {
+    const found = await unlessNotFound(workflows.client.get({ namespace, name: spec.workflowRef.name }));
+    return found && workflowView(found);
   }
 }
 
