@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
-import { reply } from '../kube/fake-server.ts';
+import { reply, status } from '../kube/fake-server.ts';
 import { MANAGED_BY } from '../steps/job.ts';
 import { type Answer, fakeCluster } from './fake-cluster.ts';
 import { revisionOf, runOf, startOf } from './fake-run.ts';
@@ -44,6 +44,21 @@ test('what is found after a restart is not made again: it may be deleted in that
   const { attempts, calls } = await attemptsOf(t, withBoth);
   assert.equal(await attempts.start(run, start, revision), undefined);
   assert.deepEqual(calls(), ['GET jobs/j', 'GET pods/j']);
+});
+
+test('a Job that this process has made is not made again when its pod could not be: somebody may have deleted it', async (t) => {
+  const { attempts, calls } = await attemptsOf(t, ({ method, url }, response) => {
+    if (method === 'GET') return reply(response, 404, status(404, 'NotFound'));
+    if (url.pathname.endsWith('/jobs')) return reply(response, 201, job);
+    reply(response, 409, status(409, 'Conflict'));
+  });
+  attempts.begin(run, 'j');
+  await assert.rejects(attempts.start(run, start, revision), /Conflict/);
+  assert.deepEqual(calls(), ['POST jobs', 'POST pods']);
+  assert.equal(await attempts.start(run, start, revision), 0);
+  assert.deepEqual(calls().slice(2), ['GET jobs/j']);
+  const seen = attempts.observe(run, 'j');
+  assert.equal(seen.state === 'Ended' && seen.result.reason, 'Lost');
 });
 
 test('a Job is closed when its attempt is not current any more, and only then', async (t) => {

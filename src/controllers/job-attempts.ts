@@ -52,8 +52,10 @@ export function createJobAttempts(
     return object;
   }
 
+  /** Of a start that failed at its pod, the Job was made all the same. */
   async function findJob(run: RunView, effect: StartEffect): Promise<Job | undefined> {
-    return starts.isFresh(run.uid, effect.id) ? undefined : findStarted(jobs.client, soughtJob(run, effect));
+    const isUnmade = starts.isFresh(run.uid, effect.id) && uidOf(run, effect.id) === undefined;
+    return isUnmade ? undefined : findStarted(jobs.client, soughtJob(run, effect));
   }
 
   function soughtJob(run: RunView, { id, step }: StartEffect): Sought {
@@ -61,9 +63,15 @@ export function createJobAttempts(
     return {
       what: 'Job of the step',
       name: { namespace: run.namespace, name: id },
-      seen: row?.job?.uid !== undefined,
+      seen: (row?.job?.uid ?? uidOf(run, id)) !== undefined,
       since: run.resourceVersion,
     };
+  }
+
+  /** UID of the Job, if it was ever seen. */
+  function uidOf(run: RunView, id: string): string | undefined {
+    const job = jobs.store.get(keyOf({ namespace: run.namespace, name: id }));
+    return job?.run.uid === run.uid ? job.uid : starts.uidOf(run.uid, id);
   }
 
   async function makeJob(run: RunView, effect: StartEffect, podDefaults: PodSettings): Promise<Job> {
@@ -152,11 +160,7 @@ export function createJobAttempts(
     },
 
     forget: starts.forget,
-
-    uidOf(run, id) {
-      const job = jobs.store.get(keyOf({ namespace: run.namespace, name: id }));
-      return job?.run.uid === run.uid ? job.uid : starts.uidOf(run.uid, id);
-    },
+    uidOf,
   };
 }
 
