@@ -76,11 +76,12 @@ const pipeline = drawnWorkflow(['Succeeds', 'Succeeds', 'Fails', 'Lost', 'Stuck'
   last: workflow.last.map(inLine),
 }));
 
-function inLine({ forEach, fork, ...step }: Drawn): Drawn {
+function inLine({ forEach, fork, onReject, ...step }: Drawn): Drawn {
   return {
     ...step,
     waitsFor: undefined,
     forEach: forEach && { ...forEach, failFast: false },
+    ...(onReject ? { onReject: onReject.map(inLine) } : {}),
     fork: fork && { ...fork, yes: fork.yes.map(inLine), no: fork.no.map(inLine) },
   };
 }

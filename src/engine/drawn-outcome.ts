@@ -66,7 +66,31 @@ function checkRound(workflow: DrawnWorkflow, world: World): void {
 }
 
 const hasFailed = ({ name, drawn }: Placed, world: Pick<World, 'rows'>): boolean =>
-  rowOf(world, name).phase === 'Failed' && !drawn.forgiven;
+  rowOf(world, name).phase === 'Failed' && !drawn.forgiven && !isHandled(drawn, rowOf(world, name));
+
+/** Whether people decided against a step, or did not decide in time. */
+const isDeclined = (row: StepStatus | undefined): boolean =>
+  row?.type === 'approval' && row.phase === 'Failed' && ['Rejected', 'TimedOut'].includes(row.reason ?? '');
+
+/** Whether a step was declined, and the workflow says what follows that. */
+const isHandled = ({ onReject = [] }: Drawn, row: StepStatus | undefined): boolean =>
+  onReject.length > 0 && isDeclined(row);
+
+/** Whether a step belongs to what follows the rejection of an approval, or comes after that. */
+function isFreed(place: Placed, approval: string, world: World): boolean {
+  return (
+    place.branch?.condition === approval ||
+    parentsOf(place, world).some((one) => isFreed(one, approval, world))
+  );
+}
+
+/** Whether a step is behind an approval that was declined, and does not follow from that. */
+function isBlocked(place: Placed, world: World): boolean {
+  const declined = ancestorsOf(place, world).filter(({ name, drawn }) =>
+    isHandled(drawn, rowOf(world, name)),
+  );
+  return declined.some(({ name }) => !isFreed(place, name, world));
+}
 
 function checkPlace(place: Placed, world: World): void {
   const row = rowOf(world, place.name);
@@ -92,7 +116,7 @@ function whyNot(place: Placed, { reason }: StepStatus, world: World): string | u
   const off = place.branch && whyNotOnBranch(place.branch, world);
   if (off !== undefined) return off;
   const isOff = waits.length > 0 && waits.every((name) => rowOf(world, name).reason === 'BranchNotTaken');
-  if (isOff) return 'BranchNotTaken';
+  if (isOff || isBlocked(place, world)) return 'BranchNotTaken';
   const blamed = ancestorsOf(place, world).some((other) => hasFailed(other, world));
   if (drawn.runIf === 'Always') return undefined;
   if (drawn.runIf === 'Failure') return blamed ? undefined : 'NothingFailed';
@@ -106,15 +130,19 @@ function whyNotOnBranch(
   { condition, side }: NonNullable<Placed['branch']>,
   world: World,
 ): string | undefined {
-  const { phase, reason, outputs } = rowOf(world, condition);
+  const { type, phase, reason, outputs } = rowOf(world, condition);
+  if (isDeclined(rowOf(world, condition))) return undefined;
+  if (type === 'approval' && phase === 'Succeeded') return 'BranchNotTaken';
   if (phase === 'Failed') return 'ConditionFailed';
   if (phase !== 'Succeeded') return reason;
   return outputs?.['result'] === (side === 'then') ? undefined : 'BranchNotTaken';
 }
 
+const parentsOf = (place: Placed, world: Pick<World, 'places'>): Placed[] =>
+  place.waits.flatMap((name) => world.places.get(name) ?? []);
+
 function ancestorsOf(place: Placed, world: Pick<World, 'places'>): Placed[] {
-  const parents = place.waits.flatMap((name) => world.places.get(name) ?? []);
-  return parents.flatMap((parent) => [parent, ...ancestorsOf(parent, world)]);
+  return parentsOf(place, world).flatMap((parent) => [parent, ...ancestorsOf(parent, world)]);
 }
 
 /** Judges a step that is let in. */
@@ -285,7 +313,9 @@ export function checkContinued(workflow: DrawnWorkflow, { rounds, refusal }: Tra
 
 const FOR_GOOD = ['WhenFalse', 'NoItems', 'BranchNotTaken', 'NothingFailed', 'ConditionFailed'];
 
-function isOpen(row: StepStatus | undefined, { forgiven }: Drawn): boolean {
+function isOpen(row: StepStatus | undefined, drawn: Drawn): boolean {
+  const { forgiven } = drawn;
+  if (isHandled(drawn, row)) return false;
   if (row?.phase === 'Succeeded') return false;
   if (row?.phase === 'Skipped') return !FOR_GOOD.includes(row.reason ?? '');
   return row?.phase === 'Cancelled' || !forgiven || row?.reason === 'RunTimedOut';

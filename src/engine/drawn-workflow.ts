@@ -23,6 +23,8 @@ export interface Drawn {
   forEach: Each | undefined;
   /** What makes it a condition, and its branches. */
   fork: Fork | undefined;
+  /** Of an approval: the steps that follow its rejection, if the workflow says so. */
+  onReject?: Drawn[];
 }
 
 interface Each {
@@ -142,7 +144,21 @@ const drawn = (kinds: Plan['kind'][], depth: number): fc.Arbitrary<Drawn> => {
   const condition = fc
     .tuple(common(kinds), fork)
     .map(([step, fork]): Drawn => ({ ...step, kind: 'Job', forEach: undefined, fork, badTemplate: false }));
-  return depth === 0 ? task(kinds) : fc.oneof({ weight: 3, arbitrary: task(kinds) }, condition);
+  const approval = fc.tuple(common(kinds), branch).map(([{ plans, ...step }, onReject]): Drawn => {
+    const fitted = plans.map((plan) => fitting('Approval', plan));
+    return {
+      ...step,
+      ...PEOPLE,
+      kind: 'Approval',
+      plans: fitted,
+      forEach: undefined,
+      fork: undefined,
+      onReject,
+    };
+  });
+  return depth === 0
+    ? task(kinds)
+    : fc.oneof({ weight: 6, arbitrary: task(kinds) }, { weight: 2, arbitrary: condition }, approval);
 };
 
 /** Workflows whose attempts go in one of these ways. */
@@ -182,6 +198,8 @@ export function placesOf({ main, last }: DrawnWorkflow): Placed[] {
     const waits = waitsFor ? chosen(waitsFor, branch) : before;
     const step = { name, drawn, waits, explicit: waitsFor !== undefined, finally: false };
     placed.push(branch ? { ...step, branch } : step);
+    // What comes behind an approval has nothing to do with what follows its rejection.
+    putList(drawn.onReject ?? [], [name], { condition: name, side: 'else' });
     if (!fork) return [name];
     const yes = putList(fork.yes, [name], { condition: name, side: 'then' });
     const no = putList(fork.no, [name], { condition: name, side: 'else' });
@@ -247,7 +265,7 @@ function specOfStep(step: Placed, places: Placed[]): object {
   return {
     name,
     ...(drawn.kind === 'Approval' ? {} : conductOf(drawn)),
-    ...(drawn.fork ? conditionOf(drawn.fork, name, first, places) : taskOf(step)),
+    ...(drawn.fork ? conditionOf(drawn.fork, name, first, places) : taskOf(step, places)),
     ...forEachOf(drawn, first),
     ...whenOf(drawn, first),
   };
@@ -272,7 +290,7 @@ function conditionOf({ decides }: Fork, name: string, first: string | undefined,
 const succeeded = (first: string | undefined) =>
   first === undefined ? 'true' : `steps["${first}"].phase == "Succeeded"`;
 
-function taskOf({ drawn, finally: isFinally }: Placed): object {
+function taskOf({ name, drawn, finally: isFinally }: Placed, places: Placed[]): object {
   const phase = isFinally ? 'run.phase' : '"none"';
   const item = drawn.forEach ? 'string(item) + " " + string(index)' : '"none"';
   // What it says beside that is of no matter, as long as it is there to be seen.
@@ -285,10 +303,17 @@ function taskOf({ drawn, finally: isFinally }: Placed): object {
     case 'Run':
       return { workflow: { name: 'other', params: { seen } } };
     case 'Approval':
-      return { approval: { approvers: ['team:drawn'], timeout: '2m', message: seen } };
+      return {
+        approval: { approvers: ['team:drawn'], timeout: '2m', message: seen, ...onRejectOf(name, places) },
+      };
     default:
       return drawn.kind satisfies never;
   }
+}
+
+function onRejectOf(name: string, places: Placed[]): object {
+  const onReject = places.filter(({ branch }) => branch?.condition === name).map((place) => place.name);
+  return onReject.length > 0 ? { onReject } : {};
 }
 
 function forEachOf({ forEach }: Drawn, first: string | undefined): object {

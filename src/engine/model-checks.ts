@@ -125,7 +125,9 @@ const wasObserved = ({ attempt, reason }: StepStatus) =>
 function isFailure(graph: Graph, row: StepStatus): boolean {
   if (row.phase !== 'Failed' || isPart(row)) return false;
   const { finally: isFinally, spec } = nodeOf(graph, row.name);
-  return !isFinally && !spec.continueOnError;
+  const isHandled =
+    'approval' in spec && spec.approval?.onReject && ['Rejected', 'TimedOut'].includes(row.reason ?? '');
+  return !isFinally && !spec.continueOnError && !isHandled;
 }
 
 /** Instances follow their step, at most so many at once, and none goes on after its step has ended. */
