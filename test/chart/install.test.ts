@@ -10,6 +10,8 @@ import { waitFor } from '../cluster/wait.ts';
 import { chart, examples } from './helm.ts';
 
 const account = 'system:serviceaccount:system:signalbox';
+/** No operator runs here that could answer the API server. */
+const UNATTENDED = ['--set', 'admission.enabled=false'];
 let cluster: Cluster;
 
 before(async () => {
@@ -17,6 +19,7 @@ before(async () => {
   await down('chart-test');
   cluster = await up({ name: 'chart-test', controlPlane: true }, reportTo(process.stderr));
   await helm('install', 'signalbox', chart, '--create-namespace');
+  await helm('upgrade', 'signalbox', chart, ...UNATTENDED);
 });
 after(() => down('chart-test'));
 
@@ -111,24 +114,24 @@ test('what the notes tell to copy, and every example, is taken by the API server
 
 test('an upgrade brings new CRDs, an uninstall keeps them, all workflows and the keys, an install takes them back', async () => {
   const shortNames = () => kubectl('get crd workflows.signalbox.dev -o jsonpath={.spec.names.shortNames}');
-  await helm('upgrade', 'signalbox', await olderChart());
+  await helm('upgrade', 'signalbox', await olderChart(), ...UNATTENDED);
   assert.equal(await shortNames(), '');
   await kubectl(`apply -f ${path.join(examples, 'hello.yaml')}`);
-  await helm('upgrade', 'signalbox', chart);
+  await helm('upgrade', 'signalbox', chart, ...UNATTENDED);
   assert.equal(await shortNames(), '["wfl"]');
   const keys = () => kubectl('get secret signalbox-keys -n system -o jsonpath={.data}');
   const before = await keys();
   // Somebody adds a key, to write with it from now on.
   const second = Buffer.alloc(32, 7).toString('base64');
   await kubectl(`patch secret signalbox-keys -n system --patch {"data":{"k2":"${second}"}}`);
-  await helm('upgrade', 'signalbox', chart);
+  await helm('upgrade', 'signalbox', chart, ...UNATTENDED);
   const { k1, k2 } = JSON.parse(await keys()) as Record<string, string>;
   assert.deepEqual({ k1 }, JSON.parse(before));
   assert.equal(k2, second);
   await helm('uninstall', 'signalbox');
   assert.deepEqual(JSON.parse(await keys()), { k1, k2 });
   assert.match(await kubectl('get workflows'), /^hello /m);
-  await helm('install', 'signalbox', chart);
+  await helm('install', 'signalbox', chart, ...UNATTENDED);
   assert.match(await kubectl('get workflows'), /^hello /m);
   assert.deepEqual(JSON.parse(await keys()), { k1, k2 });
 });
