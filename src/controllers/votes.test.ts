@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import type { UnsignedVote, Vote } from '../api/approval-status.ts';
 import type { StepStatus } from '../api/workflow-run.ts';
-import { textOfVote, voteAnnotation } from '../engine/vote.ts';
+import { countVote, textOfVote, voteAnnotation } from '../engine/vote.ts';
 import type { Happening } from '../kube/events.ts';
 import { fakeKeys } from '../storage/fake-keys.ts';
 import { createSeals } from '../storage/seals.ts';
@@ -30,6 +30,8 @@ const sign = (vote: UnsignedVote, run = 'run'): Vote => ({
   signature: seals.seal('vote', textOfVote(run, vote)),
 });
 const vote = sign(unsigned);
+const counted = countVote('run', vote, seals);
+const approval = { approvers: ['team:t'], required: 1, deadline: ASKED, digest: '' };
 const row = running('ok', 'approval', { startedAt: ASKED });
 
 function reading() {
@@ -45,24 +47,40 @@ suite('votes of a run', () => {
   test('are read from its annotations, each for its step', () => {
     const { read, told } = reading();
     const other = sign({ ...unsigned, step: 'other' });
-    assert.deepEqual(read({ ...annotated(vote), ...annotated(other) }), [vote]);
+    assert.deepEqual(read({ ...annotated(vote), ...annotated(other) }), [counted]);
     assert.deepEqual(told, []);
   });
 
-  test('are read from its status, as far as they are sealed', () => {
-    const approval = { approvers: ['team:t'], required: 1, deadline: ASKED, digest: '' };
-    const forged = { ...vote, user: 'mallory' };
+  test('are read from its status, as far as the operator put them there', () => {
+    const forged = { ...counted, user: 'mallory' };
     const { read } = reading();
-    assert.deepEqual(read({}, { ...row, approval: { ...approval, votes: [vote, forged] } }), [vote]);
+    const votes = [vote, counted, forged];
+    assert.deepEqual(read({}, { ...row, approval: { ...approval, votes } }), [counted]);
   });
 
   test('survive what the API server does to them', () => {
     const { read } = reading();
-    const { fields: _fields, ...rest } = vote;
+    const { fields: _fields, ...rest } = counted;
     const sorted = Object.fromEntries(
       Object.entries({ fields: { a: 'x', b: 2 }, ...rest }).toSorted(([a], [b]) => (a < b ? -1 : 1)),
-    );
-    assert.equal(read({ x: JSON.stringify(sorted) }).length, 1);
+    ) as Vote;
+    assert.equal(read({}, { ...row, approval: { ...approval, votes: [sorted] } }).length, 1);
+  });
+
+  test('are read from annotations in one form alone, so that a policy that looks at the text sees the same vote', () => {
+    const { read } = reading();
+    const text = JSON.stringify(vote);
+    assert.equal(read({ x: text }).length, 1);
+    for (const other of [
+      text.replace('"user":"jane"', '"user":"mallory","user":"jane"'),
+      text.replace('"user":', '"user" :'),
+      text.replace('"user":', '"\\u0075ser":'),
+      ` ${text}`,
+      JSON.stringify(Object.assign({ user: '' }, vote)),
+    ]) {
+      assert.notEqual(other, text);
+      assert.deepEqual(read({ x: other }), []);
+    }
   });
 
   const forgeries: [string, string][] = [

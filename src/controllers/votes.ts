@@ -1,6 +1,6 @@
 import type { Vote } from '../api/approval-status.ts';
 import type { StepStatus } from '../api/workflow-run.ts';
-import { isSigned, readVote } from '../engine/vote.ts';
+import { countVote, isCounted, isSigned, readVote } from '../engine/vote.ts';
 import type { EventRecorder } from '../kube/events.ts';
 import type { Seals } from '../storage/seals.ts';
 import { warning } from './happenings.ts';
@@ -32,13 +32,10 @@ export function createVoteReader({ seals, events }: VoteReaderOptions): VoteRead
     events.record(warning(run, reason, note));
   }
 
-  const isSealed = ({ uid }: RunView, vote: Vote): boolean =>
-    seals !== undefined && isSigned(uid, vote, seals);
-
-  function annotated(run: RunView): Vote[] {
+  function annotated(run: RunView, sealing: Seals): Vote[] {
     return Object.entries(run.votes).flatMap(([name, text]) => {
       const vote = readVote(text);
-      if (vote && isSealed(run, vote)) return [vote];
+      if (vote && isSigned(run.uid, vote, sealing)) return [countVote(run.uid, vote, sealing)];
       const note = `${name} is no vote that Signalbox recorded for this run: it does not count.`;
       tellOnce(run, `${name}=${text}`, 'VoteIgnored', note);
       return [];
@@ -52,8 +49,8 @@ export function createVoteReader({ seals, events }: VoteReaderOptions): VoteRead
         tellOnce(run, 'keys', 'VotesNotCounted', note);
         return [];
       }
-      const recorded = (approval?.votes ?? []).filter((vote) => isSealed(run, vote));
-      return [...recorded, ...annotated(run)].filter(({ step }) => step === name);
+      const recorded = (approval?.votes ?? []).filter((vote) => isCounted(run.uid, vote, seals));
+      return [...recorded, ...annotated(run, seals)].filter(({ step }) => step === name);
     },
     forget: (runUid) => void told.delete(runUid),
   };

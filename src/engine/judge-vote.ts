@@ -7,7 +7,15 @@ import { CREATED_BY, createdBy, creatorOf, RUN_BY, runBy } from './created-by.ts
 import { didYouMean } from './suggest.ts';
 import { approverOf, type Teams, type UserInfo } from './teams.ts';
 import { cut, MAX_QUOTE } from './text.ts';
-import { isSigned, readVote, type Sealing, signVote, VOTE_PREFIX, voteAnnotation } from './vote.ts';
+import {
+  isCounted,
+  isSigned,
+  readVote,
+  type Sealing,
+  signVote,
+  VOTE_PREFIX,
+  voteAnnotation,
+} from './vote.ts';
 
 // What admission says to those who vote: whether they may, and what is recorded of it. Nothing here is trusted when the
 // votes are counted but the signature.
@@ -222,7 +230,9 @@ function lastVoteOf({ before, user, sealing }: UpdateReview, row: Asked): Vote |
   const written = Object.entries(annotations).flatMap(([name, text]) =>
     name.startsWith(VOTE_PREFIX) ? (readVote(text) ?? []) : [],
   );
-  const votes = [...written, ...(row.approval.votes ?? [])].filter((vote) => isSigned(uid, vote, sealing));
+  const heard = written.filter((vote) => isSigned(uid, vote, sealing));
+  const counted = (row.approval.votes ?? []).filter((vote) => isCounted(uid, vote, sealing));
+  const votes = [...heard, ...counted];
   return lastVotes(votes, questionIn(before, row)).find((vote) => vote.user === user.username);
 }
 

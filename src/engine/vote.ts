@@ -29,16 +29,21 @@ export function textOfVote(runUid: string, given: UnsignedVote): string {
 export function readVote(text: string): Vote | undefined {
   if (text.length > MAX_VOTE) return undefined;
   try {
-    return vote.safeParse(JSON.parse(text)).data;
+    const found = vote.safeParse(JSON.parse(text)).data;
+    // In one form alone, so that whoever looks at the text sees the vote that is read from it.
+    return JSON.stringify(found) === text ? found : undefined;
   } catch {
     return undefined;
   }
 }
 
+/** A vote that somebody may write into a run; one that was found there and counted; who created a run. */
+export type SealPurpose = 'vote' | 'counted' | 'creator';
+
 /** Seals what the operator has heard; see `storage/seals.ts`. */
 export interface Sealing {
-  seal(purpose: 'vote' | 'creator', text: string): string;
-  isOurs(purpose: 'vote' | 'creator', text: string, seal: string): boolean;
+  seal(purpose: SealPurpose, text: string): string;
+  isOurs(purpose: SealPurpose, text: string, seal: string): boolean;
 }
 
 /** The vote with its signature. */
@@ -46,6 +51,16 @@ export const signVote = (runUid: string, given: UnsignedVote, sealing: Sealing):
   ...given,
   signature: sealing.seal('vote', textOfVote(runUid, given)),
 });
+
+/** The vote as it goes into the status: one that was only heard, by whomever, has no place there. */
+export const countVote = (runUid: string, heard: Vote, sealing: Sealing): Vote => ({
+  ...heard,
+  signature: sealing.seal('counted', textOfVote(runUid, heard)),
+});
+
+/** Whether a vote in the status was put there by the operator. */
+export const isCounted = (runUid: string, vote: Vote, sealing: Sealing): boolean =>
+  sealing.isOurs('counted', textOfVote(runUid, vote), vote.signature);
 
 /** Whether a vote was heard on this run. */
 export const isSigned = (runUid: string, vote: Vote, sealing: Sealing): boolean =>

@@ -1,4 +1,5 @@
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
+import type { SealPurpose } from '../engine/vote.ts';
 import type { Key, Keys } from './keys.ts';
 
 const INFO = 'signalbox vote';
@@ -10,9 +11,6 @@ export interface Seals {
   /** Whether the text was sealed with one of the keys that are there. */
   isOurs(purpose: SealPurpose, text: string, seal: string): boolean;
 }
-
-/** A vote on a step; who created a run. */
-export type SealPurpose = 'vote' | 'creator';
 
 /** Seals are made with the key to write with, and accepted of any key that is there. */
 export function createSeals(keys: Pick<Keys, 'ring'>): Seals {

@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test';
 import { waitFor } from '../../cluster/wait.ts';
 import type { Spec } from '../../kit/kit.ts';
 import type { OperatorProcess } from '../../kit/operator-process.ts';
+import { runOf } from './scene.ts';
 import { type AdmissionSite, bootAdmission, type Person, told } from './setup.ts';
 
 const LIMIT_MS = 60_000;
@@ -26,12 +27,7 @@ async function apply(person: Person, name: string, spec: Spec) {
 
 /** Starts a run as somebody, by kubectl create, and gives its name. */
 async function start(person: Person, workflow: string): Promise<string> {
-  const run = {
-    apiVersion: 'signalbox.dev/v1alpha1',
-    kind: 'WorkflowRun',
-    metadata: { generateName: `${workflow}-` },
-    spec: { workflowRef: { name: workflow } },
-  };
+  const run = runOf(workflow);
   const { ok, text } = await site.as(person)(['create', '-o', 'name', '-f', '-'], JSON.stringify(run));
   assert.ok(ok, text);
   return text.trim().replace(/^.*\//, '');
@@ -89,6 +85,24 @@ test('a run of ten steps costs one review, that of its creation', async () => {
   const run = await start('ada', 'ten');
   await site.hands.runIs(run, ({ status }) => status?.phase === 'Succeeded');
   assert.deepEqual(await reviews(), { ...before, workflowruns: (before['workflowruns'] ?? 0) + 1 });
+});
+
+test('while no operator answers, nothing is written that it has not judged, and all the rest goes on', async () => {
+  const run = await start('ada', 'deploy');
+  await waits(run);
+  site.reachable(false);
+  const down = /^no: .*failed calling webhook/;
+  assert.match(await apply('ada', 'other', pipeline), down);
+  assert.match(await annotate('jane', run, 'approve=approval'), down);
+  assert.match(await annotate('olga', run, 'cancel=true'), down);
+  const created = await site.as('ada')(['create', '-f', '-'], JSON.stringify(runOf('deploy')));
+  assert.match(told(created), down);
+  // What changes nothing is not asked about, and the operator itself goes on.
+  assert.match(await apply('ada', 'deploy', pipeline), /^yes: .*(unchanged|configured)/);
+  const deleted = await site.as('ada')(['delete', 'workflowrun', run, '--timeout=30s']);
+  assert.match(told(deleted), /^yes: .*deleted/);
+  site.reachable(true);
+  assert.match(await apply('ada', 'other', pipeline), /^yes: .*created/);
 });
 
 /** How many reviews there were, by webhook. */

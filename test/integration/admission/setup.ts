@@ -34,6 +34,8 @@ export const PEOPLE = {
   max: { name: 'max@example.com', groups: ['on-call'], roles: ['signalbox-everything'] },
   /** Writes workflows, and has no right to pods, service accounts or Secrets. */
   paul: { name: 'paul@example.com', groups: ['developers'], roles: [`${RELEASE}-author`] },
+  /** Writes workflows and may create pods, and has no right to service accounts or Secrets. */
+  petra: { name: 'petra@example.com', groups: ['developers'], roles: [`${RELEASE}-author`, 'pods-only'] },
   /** The administrator of the cluster. */
   root: { name: 'admin', groups: ['system:masters'], roles: [] },
 } as const;
@@ -56,12 +58,8 @@ export interface AdmissionSite extends AsyncDisposable {
 }
 
 const CLUSTER_KINDS = ['ServiceAccount', 'ClusterRole', 'ClusterRoleBinding', 'Role', 'RoleBinding'];
-const ADMISSION_KINDS = [
-  'ValidatingWebhookConfiguration',
-  'MutatingWebhookConfiguration',
-  'ValidatingAdmissionPolicy',
-  'ValidatingAdmissionPolicyBinding',
-];
+export const WEBHOOKS = ['ValidatingWebhookConfiguration', 'MutatingWebhookConfiguration'];
+const ADMISSION_KINDS = [...WEBHOOKS, 'ValidatingAdmissionPolicy', 'ValidatingAdmissionPolicyBinding'];
 
 /** @param port of the way to the webhooks; the replicas listen on those after it */
 export async function bootAdmission(name: string, port: number): Promise<AdmissionSite> {
@@ -107,8 +105,9 @@ export async function bootAdmission(name: string, port: number): Promise<Admissi
   const hands = stack.use(await createHands(cluster, TEAM));
 
   const kept = stack.move();
+  let last = port;
   async function start(...flags: string[]): Promise<OperatorProcess> {
-    const own = port + 1 + ports.length;
+    const own = (last += 1);
     const operator = startOperator({ kubeconfig }, [
       `--keys-dir=${folder}`,
       `--teams-file=${teamsFile}`,
@@ -165,6 +164,11 @@ function rightsOfPeople(): object[] {
     metadata: { name: 'signalbox-everything' },
     rules: [{ apiGroups: ['signalbox.dev'], resources: ['*'], verbs: ['*'] }],
   };
+  const podsOnly = {
+    ...everything,
+    metadata: { name: 'pods-only' },
+    rules: [{ apiGroups: [''], resources: ['pods'], verbs: ['create'] }],
+  };
   const bindings = Object.values(PEOPLE).flatMap(({ name, roles }) =>
     roles.map((role) => ({
       apiVersion: 'rbac.authorization.k8s.io/v1',
@@ -174,7 +178,7 @@ function rightsOfPeople(): object[] {
       subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name }],
     })),
   );
-  return [everything, ...bindings];
+  return [everything, podsOnly, ...bindings];
 }
 
 /** What the operator's own service account may, and no more. */
