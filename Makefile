@@ -10,7 +10,7 @@ MODULES := node_modules/.package-lock.json
 help: ## Shows this
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
 
-demo: $(MODULES) ## Boots a cluster, installs Signalbox and runs a first workflow in it
+demo: $(MODULES) ## Boots a cluster, installs Signalbox and deploys in it; AUTO=1 approves by itself
 	@node test/demo/demo.ts
 
 test: $(MODULES) ## Runs every test, on clusters of its own
