@@ -235,5 +235,5 @@ suite('a person controls runs from kubectl', { concurrency: 3 }, () => {
 });
 
 /** Whether what was asked of a run has been answered. */
-const isUnasked = ({ metadata }: WorkflowRun) =>
-  !Object.keys(metadata.annotations ?? {}).some((name) => name.startsWith('signalbox.dev/'));
+const isUnasked = ({ metadata: { annotations = {} } }: WorkflowRun) =>
+  !['cancel', 'retry'].some((asked) => `signalbox.dev/${asked}` in annotations);
