@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Project } from '../../../src/api/resources.ts';
 import type { RunnerReport } from '../../../src/api/runner.ts';
 import type { StepStatus, WorkflowRunStatus } from '../../../src/api/workflow-run.ts';
+import { waitFor } from '../../cluster/wait.ts';
 import { createHands, type Hands } from '../../kit/hands.ts';
 import { inNamespace } from '../../kit/kit.ts';
 import { type OperatorProcess, startOperator } from '../../kit/operator-process.ts';
@@ -153,7 +154,11 @@ suite('approvals', () => {
     const { status } = await ends(name);
     assert.equal(rowOf(status, 'approval').message, 'Rejected by jane@example.com: not on a Friday');
     assert.equal(rowOf(status, 'apply').reason, 'UpstreamFailed');
-    assert.ok((await told(name)).some((text) => text.startsWith('Warning Rejected:')));
+    await waitFor(
+      'the Event',
+      60_000,
+      async () => (await told(name)).some((text) => text.startsWith('Warning Rejected:')) || undefined,
+    );
   });
 
   test('silence is TimedOut', async () => {
