@@ -23,6 +23,8 @@ export function relayWatch(
   let timer: NodeJS.Timeout | undefined;
 
   const pass = (line: string) => {
+    // What was on its way when the watch was ended comes to nothing.
+    if (response.writableEnded || response.destroyed) return;
     if (cutNext) response.write(line.slice(0, line.length / 2), () => response.destroy());
     else if (held) held.push(line);
     else response.write(`${line}\n`);
