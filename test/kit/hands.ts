@@ -82,24 +82,22 @@ export async function createHands(cluster: Pick<Cluster, 'kubeconfig'>, namespac
 
     /** Ends the pod of a step, once it is there, as a kubelet does whose container has ended and left this message. */
     async endPod(run: string, step: string, exitCode = 0, message?: string): Promise<void> {
-      const pod = await waitFor(`the pod of step ${step} of run ${run}`, LIMIT_MS, async () => {
-        const { items } = await pods.list({
-          namespace,
-          labelSelector: `${GROUP}/run=${run},${GROUP}/step=${step}`,
-        });
-        return items.find(({ status }) => status?.phase === 'Pending');
-      });
-      const { name = '', resourceVersion = '' } = pod.metadata ?? {};
+      const labelSelector = `${GROUP}/run=${run},${GROUP}/step=${step}`;
       const left = message === undefined ? {} : { message };
       const terminated = { exitCode, startedAt: seconds(), finishedAt: seconds(), ...left };
       const container = { name: MAIN, image: 'none', imageID: '', ready: false, restartCount: 0 };
-      await pods.patchStatus(
-        { namespace, name, resourceVersion },
-        {
-          phase: exitCode === 0 ? 'Succeeded' : 'Failed',
-          containerStatuses: [{ ...container, state: { terminated } }],
-        },
-      );
+      const end = {
+        phase: exitCode === 0 ? 'Succeeded' : 'Failed',
+        containerStatuses: [{ ...container, state: { terminated } }],
+      };
+      await waitFor(`the pod of step ${step} of run ${run}`, LIMIT_MS, async () => {
+        const { items } = await pods.list({ namespace, labelSelector });
+        const pod = items.find(({ status }) => status?.phase === 'Pending');
+        if (!pod) return undefined;
+        const { name = '', resourceVersion = '' } = pod.metadata ?? {};
+        // The operator may stop the pod in this very moment: then it is read again.
+        return pods.patchStatus({ namespace, name, resourceVersion }, end);
+      });
     },
 
     /** Gives the pod of a step to a node that is not there, so that nobody ends it. */
