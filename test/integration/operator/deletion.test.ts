@@ -168,8 +168,13 @@ suite('deletion', () => {
 
     const [command = ''] = /^ {4}for kind.*?^ {4}done$/ms.exec(await readFile(OPERATIONS, 'utf8')) ?? [];
     assert.match(command, /kubectl patch/);
-    const { kubectl, kubeconfig } = site.cluster;
-    const env = { PATH: `${path.dirname(kubectl)}:${process.env['PATH']}`, KUBECONFIG: kubeconfig };
+    const { kubectl, kubeconfig, folder } = site.cluster;
+    // Without a home, kubectl keeps what it has read in the current folder.
+    const env = {
+      PATH: `${path.dirname(kubectl)}:${process.env['PATH']}`,
+      HOME: folder,
+      KUBECONFIG: kubeconfig,
+    };
     await promisify(execFile)('sh', ['-ec', command], { env, timeout: LIMIT_MS });
     assert.equal(await hands.exists(name), false);
     assert.deepEqual(await names('workflows'), []);
