@@ -87,3 +87,31 @@ test('the UID of a Job is that of its own run only', async (t) => {
   assert.equal(attempts.uidOf(run, 'j'), 'job');
   assert.equal(attempts.uidOf({ ...run, uid: 'another' }, 'j'), undefined);
 });
+
+/** As the kubelet told of a pod that it evicted a minute after its container had begun. */
+const evicted = {
+  phase: 'Failed',
+  reason: 'Evicted',
+  message: 'Pod ephemeral local storage usage exceeds its limit',
+};
+
+test('a pod that is evicted had begun if it was seen running, whatever the kubelet tells of it then', async (t) => {
+  const { attempts, cluster } = await attemptsOf(t, withBoth);
+  const main = { name: 'main', image: '', imageID: '', ready: true, restartCount: 0 };
+  const running = { containerStatuses: [{ ...main, state: { running: {} } }] };
+  cluster.pods.store.observe('ADDED', { ...owned('pod', 'job', 3), status: running });
+  assert.equal(attempts.observe(run, 'j').state, 'Running');
+  cluster.pods.store.observe('MODIFIED', { ...owned('pod', 'job', 4), status: evicted });
+  const seen = attempts.observe(run, 'j');
+  assert.ok(seen.state === 'Ended');
+  assert.equal(seen.result.reason, 'Evicted');
+  assert.equal(seen.result.notStarted, undefined);
+});
+
+test('a pod that is evicted before it was seen running had not begun', async (t) => {
+  const { attempts, cluster } = await attemptsOf(t, withBoth);
+  cluster.pods.store.observe('ADDED', { ...owned('pod', 'job', 4), status: evicted });
+  const seen = attempts.observe(run, 'j');
+  assert.ok(seen.state === 'Ended');
+  assert.equal(seen.result.notStarted, true);
+});

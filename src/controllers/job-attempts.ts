@@ -26,6 +26,13 @@ export function createJobAttempts(
 ): Executor {
   const { jobs, pods, runs } = cluster;
   const starts = createStarts('InvalidPod', now);
+  /** UIDs of pods whose program was seen running: of one that is evicted, the kubelet may tell no more of that. */
+  const begun = new Set<string>();
+
+  pods.store.subscribe((change) => {
+    if (change.type === 'Deleted') begun.delete(change.previous.uid);
+    else if (change.object.observation.state === 'Running') begun.add(change.object.uid);
+  });
 
   // That it was there has to be written down although it is gone, or it would be made a second time.
   jobs.store.subscribe((change) => {
@@ -142,7 +149,10 @@ export function createJobAttempts(
       const pod = podOfJob(run, id);
       if (!pod) return starts.observe(run.uid, id);
       const seen = pod.observation;
-      return seen.state === 'Ended' ? { ...seen, result: { ...seen.result, uid: pod.job } } : seen;
+      if (seen.state !== 'Ended') return seen;
+      const { notStarted, ...result } = seen.result;
+      const unstarted = notStarted && !begun.has(pod.uid) ? { notStarted } : {};
+      return { ...seen, result: { ...result, ...unstarted, uid: pod.job } };
     },
 
     begin: (run, id) => starts.begin(run.uid, id),
