@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { WorkflowRunStatus } from '../api/workflow-run.ts';
 import { refuseRun } from '../engine/accept.ts';
 import { decide } from '../engine/decide.ts';
@@ -13,6 +12,7 @@ import type { Cluster } from './cluster.ts';
 import { addFinalizer, RUN_FINALIZER } from './finalizers.ts';
 import { happenings } from './happenings.ts';
 import type { LiveMessages } from './live-messages.ts';
+import { changes } from './merge-patch.ts';
 import type { Revision } from './revisions.ts';
 import { settled } from './settled.ts';
 import { type RunView, wholeRunView } from './views.ts';
@@ -162,22 +162,3 @@ function splitEffects(run: RunView, effects: readonly Effect[]): { asked: Effect
   const isAsked = ({ type, id }: Effect) => type === 'Start' && named.has(id);
   return { asked: effects.filter(isAsked), decided: effects.filter((effect) => !isAsked(effect)) };
 }
-
-/** A merge patch that makes one object into the other: what differs, and null for what is no longer there. */
-function changes(before: object, after: object): object {
-  const old = new Map<string, unknown>(Object.entries(before));
-  const next = new Map<string, unknown>(Object.entries(after));
-  const removed = [...old.keys()].filter((field) => !next.has(field));
-  const changed = [...next].filter(([field, value]) => !isDeepStrictEqual(old.get(field), value));
-  return Object.fromEntries([
-    ...changed.map(([field, value]) => [field, changeOf(old.get(field), value)]),
-    ...removed.map((field) => [field, null]),
-  ]);
-}
-
-/** Objects are merged by the API server, field by field; everything else is replaced. */
-const changeOf = (before: unknown, after: unknown): unknown =>
-  isObject(before) && isObject(after) ? changes(before, after) : after;
-
-const isObject = (value: unknown): value is object =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -6,6 +6,7 @@ import { keyOf } from '../kube/store.ts';
 import type { WorkQueue } from '../kube/work-queue.ts';
 import type { Images } from '../steps/step-type.ts';
 import type { Cluster } from './cluster.ts';
+import { changes } from './merge-patch.ts';
 import { projectStatusOf } from './project-status.ts';
 import {
   CHECK_TIMEOUT_MS,
@@ -129,10 +130,7 @@ export function createProjectController(options: ProjectControllerOptions) {
     const trouble = check?.observation.state === 'Waiting' ? check.observation : undefined;
     const status = projectStatusOf(project, { verdict, trouble, states: statesOf(project) }, now());
     if (isDeepStrictEqual(status, project.status)) return;
-    const removed = Object.fromEntries(
-      Object.keys(project.status).flatMap((field) => (field in status ? [] : [[field, null]])),
-    );
-    projects.store.upsert(await projects.client.patchStatus(project, { ...removed, ...status }));
+    projects.store.upsert(await projects.client.patchStatus(project, changes(project.status, status)));
   }
 
   return async function reconcile(key: string): Promise<void> {
