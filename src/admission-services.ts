@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { Config } from './config.ts';
 import type { Cluster } from './controllers/cluster.ts';
-import { createRegistration } from './gateway/admission/registration.ts';
+import { createRegistration, type Registration } from './gateway/admission/registration.ts';
 import { createBallot } from './gateway/admission/ballot.ts';
 import { type AnsweredReview, startAdmissionServer } from './gateway/admission/server.ts';
 import type { Metrics } from './gateway/metrics.ts';
@@ -52,14 +52,21 @@ export async function startAdmission(config: Config, means: Means): Promise<Admi
     },
     onAnswered: (review) => record(review, means),
   });
-  const registration = createRegistration({
+  const registration = registrationOf(config, means);
+  log.info({ admissionPort: server.port }, 'admission is on');
+  return { run: registration.run, settled: registration.settled, close: server.close };
+}
+
+/** Without a configuration to keep, whoever made it has said whom to trust, and there is nothing to do. */
+function registrationOf(config: Config, { log, transport, services: { serving } }: Means): Registration {
+  const name = config['admission-configuration'];
+  if (name === undefined) return { run: async () => {}, settled: Promise.resolve() };
+  return createRegistration({
     transport,
-    name: config['admission-configuration'],
+    name,
     serving,
     onError: (error) => log.warn({ err: error }, 'webhook configuration not kept'),
   });
-  log.info({ admissionPort: server.port }, 'admission is on');
-  return { run: registration.run, settled: registration.settled, close: server.close };
 }
 
 function record(

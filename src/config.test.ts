@@ -8,6 +8,13 @@ test('without anything given the defaults hold', () => {
   assert.equal(config.namespace, undefined);
 });
 
+test('no webhook configuration is kept unless it is named', () => {
+  const nameOf = (env: Record<string, string>) => readConfig([], env)['admission-configuration'];
+  assert.equal(nameOf({}), undefined);
+  assert.equal(nameOf({ SIGNALBOX_ADMISSION_CONFIGURATION: '' }), undefined);
+  assert.equal(nameOf({ SIGNALBOX_ADMISSION_CONFIGURATION: 'signalbox' }), 'signalbox');
+});
+
 test('a flag wins over the environment, and the pod is the identity', () => {
   const env = { SIGNALBOX_HTTP_PORT: '1', SIGNALBOX_LOG_LEVEL: 'warn', POD_NAME: 'operator-0' };
   const config = readConfig(['--http-port=2'], env);

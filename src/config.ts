@@ -119,8 +119,10 @@ const schema = z.strictObject({
   'admission-configuration': z
     .string()
     .min(1)
-    .default('signalbox')
-    .describe('Name of the two webhook configurations in which the operator keeps whom to trust.'),
+    .optional()
+    .describe(
+      'Name of the two webhook configurations in which the operator keeps whom to trust. Default: somebody else does.',
+    ),
   'storage-s3-endpoint': z
     .url({ protocol: /^https?$/ })
     .optional()
