@@ -182,7 +182,7 @@ function createControllers(config: Config, means: Means): (signal: AbortSignal) 
   const workflowQueue = queueOf('workflow');
   const votes = createVoteReader({ seals: sealsOf(means.services), events });
   const { attempts, calls, live } = wireAttempts(config, means, votes, (key) => runQueue.add(key));
-  const revisions = createRevisions(cluster);
+  const revisions = createRevisions(cluster, sealsOf(means.services));
   const reconcileRun = createRunController({
     cluster,
     queue: runQueue,

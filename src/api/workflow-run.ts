@@ -191,6 +191,10 @@ export const workflowRunStatus = z
       .max(253)
       .optional()
       .meta({ description: 'The ControllerRevision that holds the workflow as this run executes it.' }),
+    revisionSeal: z.string().max(64).optional().meta({
+      description:
+        'The seal of Signalbox on what that holds, for this run alone. Where Signalbox has keys, the run goes on only with it.',
+    }),
     startedAt: time('When the run was accepted.').optional(),
     finishedAt: time('When the run ended.').optional(),
     duration: z

@@ -55,5 +55,5 @@ export function revisionOf(spec: Partial<WorkflowSpec> = {}): Revision {
   const whole: WorkflowSpec = { state: 'Active', steps: [{ name: 's', script: { bash: 'true' } }], ...spec };
   const compiled = compile(whole, stepTypes);
   if (!compiled.ok) throw new Error(JSON.stringify(compiled.problems));
-  return { name: 'w-1', spec: whole, graph: compiled.graph };
+  return { name: 'w-1', spec: whole, graph: compiled.graph, digest: '' };
 }

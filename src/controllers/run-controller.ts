@@ -150,7 +150,7 @@ export function createRunController(options: RunControllerOptions) {
     }
     const params = resolveParams(revision.spec.params ?? [], run.spec.params ?? {});
     if (!params.ok) return progress.refuse(run, 'InvalidParams', describe(params.problems));
-    const status = acceptRun(revision.graph, revision.name, now());
+    const status = acceptRun(revision.graph, revisions.mark(run, revision), now());
     return (await enter(await progress.keep(run), revision, status)).run;
   }
 

@@ -17,7 +17,7 @@ function graphOf(steps: string[]) {
 }
 
 test('an accepted run is running, with all steps pending', () => {
-  assert.deepEqual(acceptRun(graphOf(['a', 'b']), 'deploy-1234', NOW), {
+  assert.deepEqual(acceptRun(graphOf(['a', 'b']), { revision: 'deploy-1234' }, NOW), {
     phase: 'Running',
     revision: 'deploy-1234',
     startedAt: '2030-01-01T00:00:00.000Z',
@@ -70,7 +70,9 @@ test('a run that can not go on takes its steps with it', () => {
   const next = (status: WorkflowRunStatus, observed: [string, Observation][]) =>
     decide({ graph, run, status, observed: new Map(observed), resolvers, now: NOW }).status;
   const result = { outcome: 'Succeeded', reason: 'Completed', finishedAt: NOW } as const;
-  const status = next(next(acceptRun(graph, 'x', NOW), []), [['done', { state: 'Ended', result }]]);
+  const status = next(next(acceptRun(graph, { revision: 'x' }, NOW), []), [
+    ['done', { state: 'Ended', result }],
+  ]);
   const refused = refuseRun(status, 'RevisionNotFound', 'm'.repeat(2000), LATER);
   assert.equal(refused.phase, 'Failed');
   assert.equal(refused.duration, '1m30s');

@@ -6,14 +6,18 @@ import { cut, MAX_MESSAGE, timeOf } from './text.ts';
 /**
  * The status of a run that was just accepted.
  *
- * @param revision name of the ControllerRevision that it executes
+ * @param mark names the ControllerRevision that it executes
  * @param now milliseconds since the epoch
  */
-export function acceptRun(graph: Graph, revision: string, now: number): WorkflowRunStatus {
+export function acceptRun(
+  graph: Graph,
+  mark: Pick<WorkflowRunStatus, 'revision' | 'revisionSeal'>,
+  now: number,
+): WorkflowRunStatus {
   const steps = graph.nodes.map(pendingStep);
   return {
     phase: 'Running',
-    revision,
+    ...mark,
     startedAt: timeOf(now),
     progress: progressOf(steps),
     conditions: [succeeded('Unknown', 'Running', 'The run has not ended.', now)],

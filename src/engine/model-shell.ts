@@ -185,7 +185,7 @@ export function executeRun(options: ModelOptions): Trace {
   const meanings = new Map<string, string>();
   let cancels = (options.cancels ?? []).map((after) => START + after).toSorted((a, b) => a - b);
   let now = START;
-  let status = acceptRun(graph, 'revision', now);
+  let status = acceptRun(graph, { revision: 'revision' }, now);
   /** The votes on approvals: annotations of the run, which no crash takes away. */
   const ballots = new Map<string, Ballot>();
   let blocked = new Set<string>();

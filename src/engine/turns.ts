@@ -99,7 +99,7 @@ export function takeOn(spec: object, params: RunContext['params'] = {}, name = '
     params,
     trigger: { type: 'Manual' as const },
   };
-  let status = acceptRun(graph, 'revision', T0);
+  let status = acceptRun(graph, { revision: 'revision' }, T0);
   let last: Decision = { status, effects: [] };
   const sent: string[] = [];
   const rows = () => [...(status.steps ?? []), ...(status.notifications ?? [])];

@@ -37,8 +37,8 @@ export function readVote(text: string): Vote | undefined {
   }
 }
 
-/** A vote that somebody may write into a run; one that was found there and counted; who created a run. */
-export type SealPurpose = 'vote' | 'counted' | 'creator';
+/** A vote that somebody may write into a run; one that was found there and counted; who created a run; what it executes. */
+export type SealPurpose = 'vote' | 'counted' | 'creator' | 'revision';
 
 /** Seals what the operator has heard; see `storage/seals.ts`. */
 export interface Sealing {
