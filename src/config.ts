@@ -104,6 +104,13 @@ const schema = z.strictObject({
     .min(1)
     .default('signalbox-runner-api-tls')
     .describe('Secret in the artifact namespace in which the operator keeps its certificate.'),
+  'serving-certificate-dir': z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'Folder with tls.crt, tls.key and ca.crt to serve with, which somebody else renews. Default: the operator makes them.',
+    ),
   'admission-port': z.coerce
     .number()
     .int()

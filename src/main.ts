@@ -16,6 +16,7 @@ import { createRunAttempts } from './controllers/run-attempts.ts';
 import { createRunController } from './controllers/run-controller.ts';
 import { createWorkflowController } from './controllers/workflow-controller.ts';
 import { createMetrics, type Metrics } from './gateway/metrics.ts';
+import { CertificateError } from './gateway/mounted-certificate.ts';
 import { startGateway } from './gateway/server.ts';
 import { loadConnection } from './kube/config.ts';
 import { createEventRecorder, EVENTS } from './kube/events.ts';
@@ -98,8 +99,13 @@ async function operate(config: Config, surroundings: Surroundings): Promise<void
     onError: (error, at) => log.warn({ err: error, ...at }, 'watch interrupted'),
   });
   let synced = false;
-  const gateway = await startGateway({ port: config['http-port'], metrics, isReady: () => synced });
-  const services = await startRunnerServices(config, { log, metrics, cluster, transport });
+  let services: RunnerServices | undefined;
+  const notReady = () => {
+    if (!synced) return 'reading the cluster';
+    return services?.canServe() === false ? 'the certificate has ended' : undefined;
+  };
+  const gateway = await startGateway({ port: config['http-port'], metrics, notReady });
+  services = await startRunnerServices(config, { log, metrics, cluster, transport, stopped: stop.signal });
   const admission =
     services && (await startAdmission(config, { log, metrics, cluster, transport, services }));
   const egress = createEgress({ allow: config['http-allow'], deny: config['http-deny'] });
@@ -280,7 +286,7 @@ async function aborted(signal: AbortSignal): Promise<void> {
 const [command, ...rest] = process.argv.slice(2);
 const work = command === 'state' ? stateMain(rest) : main();
 work.catch((error: unknown) => {
-  const isForPeople = [ConfigError, StateCommandError, StorageError, KeyError].some(
+  const isForPeople = [ConfigError, StateCommandError, StorageError, KeyError, CertificateError].some(
     (kind) => error instanceof kind,
   );
   const message = isForPeople ? (error as Error).message : error;

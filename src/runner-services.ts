@@ -4,10 +4,12 @@ import type { Cluster } from './controllers/cluster.ts';
 import { createRunnerPods } from './controllers/runner-pods.ts';
 import type { Metrics } from './gateway/metrics.ts';
 import { type AnsweredRequest, type RunnerApi, startRunnerApi } from './gateway/runner-api.ts';
-import { createServing, type Serving } from './gateway/serving-certificate.ts';
+import { endOf } from './gateway/certificates.ts';
+import type { Serving } from './gateway/serving.ts';
 import { sleep, systemClock } from './kube/clock.ts';
 import type { Transport } from './kube/transport.ts';
-import { artifactNamespaceOf, openStorage } from './storage-settings.ts';
+import { openServing, runnerApiNames } from './serving-settings.ts';
+import { openStorage } from './storage-settings.ts';
 import type { Keys } from './storage/keys.ts';
 import type { Storage } from './storage/storage.ts';
 
@@ -18,6 +20,8 @@ export interface RunnerServices {
   api: RunnerApi;
   /** What every server of the operator serves with. */
   serving: Serving;
+  /** Whether its certificate holds. */
+  canServe(): boolean;
   /** Watches states, keys and certificates, until the signal is aborted. */
   run(signal: AbortSignal): Promise<void>;
   /** Removes what is left over and renews what is outdated, from time to time. For the leader alone. */
@@ -31,6 +35,8 @@ interface Means {
   cluster: Cluster;
   /** Not held back by the lease: every replica serves, and each write says which version it is based on. */
   transport: Transport;
+  /** Ends the waiting for what is not there yet. */
+  stopped: AbortSignal;
 }
 
 const SWEEP_MS = 10 * 60_000;
@@ -47,10 +53,10 @@ export async function startRunnerServices(config: Config, means: Means): Promise
     return undefined;
   }
   const { storage, keys } = opened;
-  const serving = await servingOf(config, means);
+  const serving = await openServing(config, means);
   const api = await startRunnerApi({
     port: config['runner-api-port'],
-    names: namesOf(config),
+    names: runnerApiNames(config),
     serving,
     storage,
     transport,
@@ -67,6 +73,7 @@ export async function startRunnerServices(config: Config, means: Means): Promise
     storage,
     api,
     serving,
+    canServe: () => endOf(serving.current().cert) > Date.now(),
     run: async (signal) =>
       void (await Promise.all([storage.known.run(signal), keys.watch(signal), serving.run(signal)])),
     sweep: (signal) => sweepUntil(signal, storage, means),
@@ -75,20 +82,6 @@ export async function startRunnerServices(config: Config, means: Means): Promise
       await storage.close();
     },
   };
-}
-
-const namesOf = (config: Config): string[] =>
-  config['runner-api-names'].length === 0 ? ['localhost'] : config['runner-api-names'];
-
-function servingOf(config: Config, { log, transport }: Means): Promise<Serving> {
-  return createServing({
-    transport,
-    namespace: artifactNamespaceOf(config),
-    name: config['runner-api-secret'],
-    names: [...namesOf(config), ...config['admission-names']],
-    now: () => Date.now(),
-    onError: (error) => log.warn({ err: error }, 'certificate not checked'),
-  });
 }
 
 async function sweepUntil(signal: AbortSignal, storage: Storage, { log, cluster }: Means): Promise<void> {

@@ -89,6 +89,21 @@ export function makeServerCertificate(
   return { certificate, key: pemOf(privateKey) };
 }
 
+/** Each certificate of a text that holds several, in PEM. */
+export function certificatesIn(pem: string): string[] {
+  return (pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []).map(
+    (one) => `${one}\n`,
+  );
+}
+
+/** Whether the certificate is good for a DNS name or an address. */
+export function covers(certificate: X509Certificate, name: string): boolean {
+  return (isIP(name) === 0 ? certificate.checkHost(name) : certificate.checkIP(name)) !== undefined;
+}
+
+/** When the first certificate of a text ends, in milliseconds since the epoch. */
+export const endOf = (pem: string): number => Date.parse(new X509Certificate(pem).validTo);
+
 interface Request {
   subject: string;
   publicKey: KeyObject;

@@ -1,7 +1,7 @@
 import type { RequestListener } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import type { Serving } from './serving-certificate.ts';
+import type { Serving } from './serving.ts';
 
 export interface HttpsServerOptions {
   /** 0: any free one. */

@@ -5,7 +5,7 @@ import { connect } from 'node:tls';
 import { fakeStorage } from '../storage/fake-storage.ts';
 import { makeAuthority, makeServerCertificate } from './certificates.ts';
 import { type AnsweredRequest, startRunnerApi } from './runner-api.ts';
-import type { Serving, ServingCertificate } from './serving-certificate.ts';
+import type { Serving, ServingCertificate } from './serving.ts';
 
 const validity = { from: Date.now() - 60_000, to: Date.now() + 60_000 };
 

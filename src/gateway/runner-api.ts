@@ -7,7 +7,7 @@ import { startHttpsServer } from './https-server.ts';
 import { Refusal, refusalOf, RETRY_AFTER_SECONDS } from './refusal.ts';
 import { type AuthenticatorOptions, type Caller, createAuthenticator } from './runner-auth.ts';
 import { createRoutes, type RunnerAnswer } from './runner-routes.ts';
-import type { Serving } from './serving-certificate.ts';
+import type { Serving } from './serving.ts';
 
 /** A request that was answered, for metrics and the log. */
 export interface AnsweredRequest {

@@ -12,8 +12,8 @@ export interface GatewayOptions {
   /** 0: any free one. */
   port: number;
   metrics: Metrics;
-  /** Whether the operator has read the cluster and can take work. */
-  isReady: () => boolean;
+  /** Why the operator can not take work yet, or any more; undefined when it can. */
+  notReady: () => string | undefined;
 }
 
 /** Serves `/metrics`, `/livez` (the process answers) and `/readyz` (it can take work). */
@@ -37,12 +37,17 @@ async function answer(
     case '/livez':
       return send(response, 200, 'ok\n');
     case '/readyz':
-      return options.isReady() ? send(response, 200, 'ok\n') : send(response, 503, 'reading the cluster\n');
+      return sendReadiness(response, options.notReady());
     case '/metrics':
       return send(response, 200, await options.metrics.text(), options.metrics.contentType);
     default:
       return send(response, 404, 'not found\n');
   }
+}
+
+function sendReadiness(response: ServerResponse, trouble: string | undefined): void {
+  if (trouble === undefined) send(response, 200, 'ok\n');
+  else send(response, 503, `${trouble}\n`);
 }
 
 function send(

@@ -1,11 +1,18 @@
 import { X509Certificate } from 'node:crypto';
-import { isIP } from 'node:net';
 import type { Secret } from 'kubernetes-types/core/v1.d.ts';
-import { sleep, systemClock } from '../kube/clock.ts';
 import { isConflict, isNotFound } from '../kube/errors.ts';
 import { type ObjectName, type ResourceClient, resourceClient, type ResourceType } from '../kube/resource.ts';
 import type { Transport } from '../kube/transport.ts';
-import { type Certified, makeAuthority, makeServerCertificate } from './certificates.ts';
+import {
+  type Certified,
+  certificatesIn,
+  covers,
+  endOf,
+  makeAuthority,
+  makeServerCertificate,
+} from './certificates.ts';
+import { isSameCertificate, type Serving, type ServingCertificate } from './serving.ts';
+import { createWatched } from './watched.ts';
 
 // The operator is its own certificate authority. Authority and certificate lie in one Secret, which all replicas share.
 // When the certificate is renewed, it is signed by the newest authority; when that one ends within a year, the next one is
@@ -33,25 +40,6 @@ const BACKDATED_MS = 60 * 60_000;
 const LOOK_MS = 60 * 60_000;
 const RETRY_MS = 60_000;
 
-/** What a server serves with, and what its callers trust; all in PEM. */
-export interface ServingCertificate {
-  cert: string;
-  key: string;
-  /** One certificate or several. */
-  ca: string;
-}
-
-/** The certificate of this installation, which is renewed before it ends. */
-export interface Serving {
-  current(): ServingCertificate;
-  /** Calls back when there is another one. */
-  subscribe(listener: (certificate: ServingCertificate) => void): void;
-  /** Looks at it from time to time, until the signal is aborted. */
-  run(signal: AbortSignal): Promise<void>;
-  /** Looks at it now. */
-  check(): Promise<void>;
-}
-
 export interface ServingOptions {
   transport: Transport;
   namespace: string;
@@ -66,35 +54,15 @@ export interface ServingOptions {
 
 /** Reads the certificate, or makes it when this is the first replica of all. */
 export async function createServing(options: ServingOptions): Promise<Serving> {
-  const listeners: ((certificate: ServingCertificate) => void)[] = [];
-  let current = await settle(options);
-
-  async function check(): Promise<void> {
-    const found = await settle(options);
-    if (found.cert === current.cert && found.ca === current.ca) return;
-    current = found;
-    for (const listener of listeners) listener(current);
-  }
-
-  return {
-    current: () => current,
-    subscribe: (listener) => void listeners.push(listener),
-    check,
-    async run(signal) {
-      let wait = LOOK_MS;
-      while (!signal.aborted) {
-        await sleep(systemClock, wait, signal).catch(() => {});
-        if (signal.aborted) return;
-        wait = await check().then(
-          () => LOOK_MS,
-          (error: unknown) => {
-            options.onError(error);
-            return RETRY_MS;
-          },
-        );
-      }
-    },
-  };
+  const look = () => settle(options);
+  return createWatched({
+    first: await look(),
+    look,
+    isSame: isSameCertificate,
+    everyMs: LOOK_MS,
+    retryMs: RETRY_MS,
+    onError: options.onError,
+  });
 }
 
 /** The certificate as it should be, after what had to be done for that. */
@@ -151,10 +119,7 @@ function renewed({ authorities, authorityKey }: Material, names: readonly string
 
 function isGood({ server }: Material, names: readonly string[], now: number): boolean {
   const certificate = new X509Certificate(server.certificate);
-  const covers = names.every((name) =>
-    isIP(name) === 0 ? certificate.checkHost(name) !== undefined : certificate.checkIP(name) !== undefined,
-  );
-  return covers && endOf(server.certificate) - now > RENEW_MS;
+  return names.every((name) => covers(certificate, name)) && endOf(server.certificate) - now > RENEW_MS;
 }
 
 const newAuthority = (now: number) =>
@@ -165,12 +130,6 @@ const newAuthority = (now: number) =>
 
 const newServer = (authority: Certified, names: readonly string[], now: number) =>
   makeServerCertificate(authority, names, { from: now - BACKDATED_MS, to: now + CERTIFICATE_MS });
-
-const endOf = (pem: string): number => Date.parse(new X509Certificate(pem).validTo);
-
-function certificatesIn(pem: string): string[] {
-  return pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n/g) ?? [];
-}
 
 function dataOf({ server, authorities, authorityKey }: Material): Record<string, string> {
   const texts = {

@@ -2,7 +2,7 @@ import type { ValidatingWebhookConfiguration } from 'kubernetes-types/admissionr
 import { createInformer } from '../../kube/informer.ts';
 import { type ResourceType, resourceClient } from '../../kube/resource.ts';
 import type { Transport } from '../../kube/transport.ts';
-import type { Serving } from '../serving-certificate.ts';
+import type { Serving } from '../serving.ts';
 
 // The API server checks the certificate of a webhook with the authorities that stand in its configuration. The operator
 // is its own authority, so it writes them there, and nothing else of the configuration is its own.

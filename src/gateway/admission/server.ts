@@ -4,7 +4,7 @@ import type { Transport } from '../../kube/transport.ts';
 import { announcedLength, createRoom, readBody, type Room } from '../body.ts';
 import { type HttpsServer, startHttpsServer } from '../https-server.ts';
 import { Refusal, refusalOf } from '../refusal.ts';
-import type { Serving } from '../serving-certificate.ts';
+import type { Serving } from '../serving.ts';
 import { askFor, type MayDo } from './access.ts';
 import { type Neighbours, reviewProject, reviewWorkflow } from './definitions.ts';
 import type { Plural } from './changes.ts';
