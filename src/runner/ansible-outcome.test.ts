@@ -3,6 +3,7 @@ import { suite, test } from 'node:test';
 import { ansibleDetails } from '../api/runner.ts';
 import { ansibleOutcome, type Ended } from './ansible-outcome.ts';
 import type { AnsibleRecord } from './ansible-record.ts';
+import { createMask } from './mask.ts';
 
 type Counts = Partial<NonNullable<AnsibleRecord['hosts']>[string]>;
 
@@ -38,6 +39,7 @@ const end = (parts: Partial<Ended>) =>
     mode: 'run',
     wasStopped: false,
     commit: 'c'.repeat(40),
+    mask: createMask(['correct-horse-battery']),
     ...parts,
   });
 
@@ -159,5 +161,24 @@ suite('the outcome of an Ansible run', () => {
     assert.match(report.message ?? '', /during the task "Install nginx"/);
     assert.match(end(stopped).report.message ?? '', /no host was changed/);
     assert.equal(end({ wasStopped: true, record: recordOf({ a: { ok: 1 } }) }).succeeded, true);
+  });
+
+  test('cuts no secret in two, of which nobody would then know the halves', () => {
+    const secret = 'correct-horse-battery';
+    for (let length = 90; length < 700; length += 5) {
+      const message = `${'x'.repeat(length)}${secret}${'y'.repeat(700)}`;
+      const trouble = { a: { task: message, message } };
+      const failed = end({
+        record: recordOf({ a: { failures: 1 } }, { troubles: trouble }),
+        exit: { code: 2 },
+      });
+      const early = end({ exit: { code: 1 }, error: message });
+      const stopped = end({
+        wasStopped: true,
+        exit: { code: 99 },
+        record: recordOf(null, { task: message }),
+      });
+      for (const { report } of [failed, early, stopped]) assert.doesNotMatch(report.message ?? '', /x[cor]/);
+    }
   });
 });

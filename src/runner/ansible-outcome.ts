@@ -1,5 +1,6 @@
 import type { AnsibleDetails, RunnerReport } from '../api/runner.ts';
 import { type AnsibleRecord, type Recap, recapLine, recapsOf, summarize, totalOf } from './ansible-record.ts';
+import type { Mask } from './mask.ts';
 import { describeExit, type Exit, succeeded } from './process.ts';
 import { cut } from './report.ts';
 import type { Outcome } from './work.ts';
@@ -13,6 +14,7 @@ export interface Ended {
   mode: 'run' | 'check';
   wasStopped: boolean;
   commit: string;
+  mask: Mask;
 }
 
 /** Exit code for a playbook that Ansible can not read; the same as for hosts that it did not reach. */
@@ -27,7 +29,8 @@ const HOST_LENGTH = 253;
 type Words = Pick<RunnerReport, 'reason' | 'message'>;
 
 /** The outcome of a run: by the exit code and the statistics, and never by the log. */
-export function ansibleOutcome(ended: Ended): Outcome {
+export function ansibleOutcome(given: Ended): Outcome {
+  const ended = hidden(given);
   const { record, exit, mode, commit } = ended;
   const recaps = recapsOf(record?.hosts ?? {});
   const failure = failureOf(ended, recaps);
@@ -38,6 +41,23 @@ export function ansibleOutcome(ended: Ended): Outcome {
       commit,
       ...(record?.hosts ? { summary: summarize(recaps, mode), ansible: detailsOf(recaps, commit) } : {}),
       ...(record === undefined ? {} : outputsOf(record)),
+    },
+  };
+}
+
+/** Before anything is cut: of a secret that is cut in two, nobody would know the halves. */
+function hidden({ record, error, ...ended }: Ended): Ended {
+  const { mask } = ended;
+  const troubles = Object.entries(record?.troubles ?? {}).map(([host, { task, message }]) => {
+    return [host, { task: mask.text(task), message: mask.text(message) }] as const;
+  });
+  return {
+    ...ended,
+    error: error === undefined ? undefined : mask.text(error),
+    record: record && {
+      ...record,
+      task: record.task === null ? null : mask.text(record.task),
+      troubles: Object.fromEntries(troubles),
     },
   };
 }

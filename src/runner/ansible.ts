@@ -35,6 +35,7 @@ export async function runAnsible(task: AnsibleTask, place: WorkPlace): Promise<O
     mode: task.check ? 'check' : 'run',
     wasStopped: place.stop.aborted,
     commit: place.code.commit,
+    mask: place.mask,
   });
 }
 

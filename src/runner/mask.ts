@@ -1,3 +1,5 @@
+import { spellingsOf } from '../api/secret-spellings.ts';
+
 /** Hides secrets in text that comes in pieces. */
 export interface MaskStream {
   /** Takes the next piece, and gives what can be shown: the beginning of a secret is held back. */
@@ -20,22 +22,20 @@ const HIDDEN = '***';
 const SHORTEST = 3;
 /** A line of a longer secret that is shorter than this may be punctuation. */
 const SHORTEST_LINE = 8;
-/** Shorter pieces of Base64 stand in other words too. */
-const SHORTEST_BASE64 = 8;
 const LINE_BREAKS = /[\r\n]+/g;
 
 /**
- * Hides these values, and each line of them: as they are, in Base64 at any place of what was encoded, and as JSON and
- * URLs spell them. They are found across the ends of pieces and lines as well: line breaks do not count. Where several
+ * Hides these values, and each line of them: as they are, in Base64 at any place of what was encoded, in hexadecimal,
+ * and as JSON, HTML and URLs spell them. They are found across the ends of pieces and lines as well: line breaks do not count. Where several
  * overlap, all that any of them covers is hidden.
  */
 export function createMask(secrets: Iterable<string>): Mask {
   const patterns = new Patterns();
-  patterns.add(spellingsOf(secrets));
+  patterns.add(allSpellings(secrets));
   const stream = () => new Stream(patterns);
   return {
     stream,
-    hide: (secrets) => patterns.add(spellingsOf(secrets)),
+    hide: (secrets) => patterns.add(allSpellings(secrets)),
     text(text) {
       const whole = stream();
       return whole.push(text) + whole.end();
@@ -53,43 +53,14 @@ export function maskDeep(value: unknown, mask: Mask): unknown {
   return Object.fromEntries(members.map(([name, member]) => [mask.text(name), maskDeep(member, mask)]));
 }
 
-function* spellingsOf(secrets: Iterable<string>): Generator<string> {
+function* allSpellings(secrets: Iterable<string>): Generator<string> {
   for (const secret of secrets) {
     const whole = secret.trim();
     if (whole.length < SHORTEST) continue;
-    yield* spellings(whole);
+    yield* spellingsOf(whole);
     for (const line of whole.split(LINE_BREAKS)) {
-      if (line.trim().length >= SHORTEST_LINE) yield* spellings(line.trim());
+      if (line.trim().length >= SHORTEST_LINE) yield* spellingsOf(line.trim());
     }
-  }
-}
-
-function* spellings(secret: string): Generator<string> {
-  yield secret;
-  const json = JSON.stringify(secret).slice(1, -1);
-  yield json;
-  // Programs in Go escape these for the sake of HTML.
-  yield json.replace(/[<>&]/g, (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`);
-  yield JSON.stringify(json).slice(1, -1);
-  const url = encodeURIComponent(secret.toWellFormed());
-  yield url;
-  yield url.replaceAll('%20', '+');
-  yield* base64Spellings(secret);
-}
-
-/**
- * Base64 of a text that has the secret in it depends on where in the text it stands: three bytes make four characters.
- * So for each of the three places, the characters that the secret alone decides.
- */
-function* base64Spellings(secret: string): Generator<string> {
-  const bytes = Buffer.from(secret);
-  for (const before of [0, 1, 2]) {
-    const encoded = Buffer.concat([Buffer.alloc(before), bytes]).toString('base64url');
-    const first = Math.ceil((before * 8) / 6);
-    const core = encoded.slice(first, Math.floor(((before + bytes.length) * 8) / 6));
-    if (core.length < SHORTEST_BASE64) continue;
-    yield core;
-    yield core.replaceAll('-', '+').replaceAll('_', '/');
   }
 }
 

@@ -7,6 +7,16 @@ test('a mask hides secrets as they are, in JSON and in URLs', () => {
   assert.equal(mask('as p"ss w/rd, p\\"ss w/rd and p%22ss%20w%2Frd.'), 'as ***, *** and ***.');
 });
 
+test('a mask hides secrets as servers encode them', () => {
+  const mask = createMask(['p"ss <w>rd']);
+  const basic = Buffer.from('user:p"ss <w>rd').toString('base64');
+  assert.match(mask(`Basic ${basic}.`), /^Basic [A-Za-z0-9]+\*\*\*[A-Za-z0-9=]*\.$/);
+  assert.doesNotMatch(mask(basic), new RegExp(basic.slice(8, 16)));
+  assert.equal(mask('<p>p&quot;ss &lt;w&gt;rd</p>'), '<p>***</p>');
+  assert.equal(mask('{"e": "p\\"ss \\u003cw\\u003erd"}'), '{"e": "***"}');
+  assert.equal(mask(Buffer.from('p"ss <w>rd').toString('hex')), '***');
+});
+
 test('a mask hides the longer of two secrets whole', () => {
   assert.equal(createMask(['abc', 'abcdef'])('abcdef abc'), '*** ***');
 });

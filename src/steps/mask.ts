@@ -1,15 +1,14 @@
+import { spellingsOf } from '../api/secret-spellings.ts';
+
 /** Replaces secrets in text by `***`. */
 export type Mask = (text: string) => string;
 
 /**
- * Hides these values as they are and as JSON and URLs spell them. The longer ones go first: one may be part of another.
+ * Hides these values as they are, in Base64 and hexadecimal, and as JSON, HTML and URLs spell them. The longer ones go
+ * first: one may be part of another.
  */
 export function createMask(secrets: readonly string[]): Mask {
-  const spellings = secrets.flatMap((secret) => [
-    secret,
-    JSON.stringify(secret).slice(1, -1),
-    encodeURIComponent(secret.toWellFormed()),
-  ]);
+  const spellings = secrets.flatMap((secret) => [...spellingsOf(secret)]);
   const hidden = [...new Set(spellings)].filter((text) => text !== '').sort((a, b) => b.length - a.length);
   return (text) => hidden.reduce((masked, secret) => masked.replaceAll(secret, '***'), text);
 }

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import * as z from 'zod';
 import { cut } from '../engine/text.ts';
 import type { IncomingResponse } from './egress.ts';
+import { createMask, type Mask } from './mask.ts';
 import { type SlackFailure, slackFailure } from './slack-errors.ts';
 import { type CallContext, CallError } from './step-type.ts';
 
@@ -14,6 +15,8 @@ const MAX_WAIT_MS = 60_000;
 /** The wait when Slack limits the rate without saying for how long. */
 const DEFAULT_WAIT_MS = 10_000;
 const MAX_DETAILS = 256;
+/** Shorter parts of an address are words such as `services`, or say which workspace it is. */
+const SHORTEST_PART = 16;
 
 /** A message on its way: to a method of the Web API, or to an incoming webhook. */
 export interface Delivery {
@@ -40,15 +43,26 @@ export type Delivered = { ok: true; posted?: PostedMessage } | { ok: false; fail
 
 type World = Pick<CallContext, 'egress' | 'signal' | 'idempotencyKey'>;
 
+/** Hides what a delivery shows of who sends it: the token, or the address of the webhook, whole and in its parts. */
+export function maskOf({ url, token }: Delivery): Mask {
+  if (token !== undefined) return createMask([token]);
+  const parts = [...url.pathname.split('/'), ...url.searchParams.values()];
+  const whole = [url.href, `${url.pathname}${url.search}`, url.pathname].filter((text) => text !== '/');
+  return createMask([...whole, ...parts.filter((part) => part.length >= SHORTEST_PART)]);
+}
+
 /**
- * Sends a message. When Slack limits the rate it waits as long as Slack asks and sends it again, so that a limit alone
+ * Sends a message. What is told of the answer holds nothing that {@link maskOf} hides: a server may send back what it was
+ * sent. When Slack limits the rate it waits as long as Slack asks and sends it again, so that a limit alone
  * loses no message; `signal` bounds how often.
  *
  * @throws {CallError} when Slack can not be reached
  */
 export async function deliver(delivery: Delivery, world: World): Promise<Delivered> {
+  const mask = maskOf(delivery);
   for (;;) {
-    const response = await send(delivery, world);
+    const { body, ...rest } = await send(delivery, world);
+    const response = { ...rest, body: Buffer.from(mask(body.toString())) };
     const answer = delivery.token === undefined ? webhookAnswer(response) : apiAnswer(response);
     const waitMs = answer.ok ? undefined : waitOf(response, answer.code);
     if (waitMs === undefined) return answer.ok ? answer : { ok: false, failure: failureOf(answer, response) };

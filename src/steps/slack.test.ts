@@ -284,6 +284,34 @@ test('a Secret that is not there fails the step with the reason', async () => {
   assert.equal(message, 'Message not sent: There is no Secret hook in namespace api.');
 });
 
+/** Slack, or what stands in its place, with this answer to everything. */
+const answering = (status: number, body: string): Egress => ({
+  ...openEgress,
+  request: () => Promise.resolve({ status, headers: {}, body: Buffer.from(body) }),
+});
+
+test('a server that repeats what it was sent tells nobody', async () => {
+  await using slack = await startFakeSlack();
+  const part = 'c0ffee00c0ffee00c0ffee00';
+  const secrets = {
+    'hook/url': `https://hooks.example.com/services/T1/B1/${part}?key=${part}x`,
+    'slack/token': part,
+  };
+  const answers: [step: SlackStep, status: number, body: string, reason: string][] = [
+    [viaWebhook, 400, part, 'UnexpectedAnswer'],
+    [viaWebhook, 500, part, 'ServiceUnavailable'],
+    [viaWebhook, 400, `${part}x`, 'UnexpectedAnswer'],
+    [toDeployments, 200, JSON.stringify({ ok: false, error: part }), 'UnexpectedAnswer'],
+    [toDeployments, 200, JSON.stringify({ ok: false, error: 'missing_scope', needed: part }), 'MissingScope'],
+    [toDeployments, 200, JSON.stringify({ ok: true, ts: part, channel: `#${part}` }), 'Sent'],
+  ];
+  for (const [step, status, body, reason] of answers) {
+    const result = await send(slack, step, { secrets, more: { egress: answering(status, body) } });
+    assert.equal(result.reason, reason, JSON.stringify(result));
+    assert.doesNotMatch(JSON.stringify(result), /c0ffee/i);
+  }
+});
+
 test('an error on the way is told without what it repeats of the address or the token', async () => {
   await using slack = await startFakeSlack();
   const failing = (text: (url: URL, authorization: string) => Error): Egress => ({

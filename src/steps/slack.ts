@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { DEFAULT_TOKEN, type SlackStep } from '../api/slack-step.ts';
 import type { FinallyStep, Step } from '../api/step.ts';
 import type { Result } from '../engine/model.ts';
-import { createMask, type Mask } from './mask.ts';
+import type { Mask } from './mask.ts';
 import { escapeText } from './mrkdwn.ts';
-import { type Delivery, deliver, type Failure, type PostedMessage } from './slack-delivery.ts';
+import { type Delivery, deliver, type Failure, maskOf, type PostedMessage } from './slack-delivery.ts';
 import { summaryMessage, textMessage } from './slack-message.ts';
 import { type CallContext, CallError, type CallStepType, type KeyReference } from './step-type.ts';
 
@@ -146,7 +146,7 @@ function uuidOf(text: string): string {
   return hash.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 }
 
-/** Makes a delivery and sends it; the result never holds its token or the address of its webhook. */
+/** Makes a delivery and sends it; the result never holds its token or the address of its webhook, whoever speaks of them. */
 async function settle(
   context: CallContext,
   told: { done: string; undone: string },
@@ -161,7 +161,7 @@ async function settle(
     finished({ outcome: 'Failed', ...failure, message: `${told.undone}: ${mask(message)}` });
   try {
     const delivery = await make();
-    mask = createMask(secretsOf(delivery));
+    mask = maskOf(delivery);
     const delivered = await deliver(delivery, context);
     if (!delivered.ok) return failed(delivered.failure);
     const outputs = delivered.posted ? { outputs: { ...delivered.posted } } : {};
@@ -169,12 +169,6 @@ async function settle(
   } catch (error) {
     return failed(failureOf(error));
   }
-}
-
-/** Addresses of webhooks are as secret as tokens, and what went wrong may speak of either. */
-function secretsOf({ url, token }: Delivery): string[] {
-  if (token !== undefined) return [token];
-  return [url.href, `${url.pathname}${url.search}`, url.pathname].filter((text) => text !== '/');
 }
 
 function failureOf(error: unknown): Failure {

@@ -1,6 +1,6 @@
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { StorageError } from './errors.ts';
-import type { Key, KeyRing } from './keys.ts';
+import { derivedKey, type Key, type KeyRing } from './keys.ts';
 
 // What is encrypted looks like this, in bytes:
 //
@@ -15,13 +15,12 @@ const VERSION = 1;
 const CIPHER = 'aes-256-gcm';
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
-const INFO = 'signalbox artifact';
 
 /** Encrypts with AES-256-GCM. @param name what it is, for example `state/team-a/network/default`; needed to open it */
 export function seal(key: Key, name: string, plaintext: Buffer): Buffer {
   const header = Buffer.concat([Buffer.of(VERSION, key.id.length), Buffer.from(key.id)]);
   const nonce = randomBytes(NONCE_BYTES);
-  const cipher = createCipheriv(CIPHER, cipherKey(key), nonce).setAAD(boundTo(header, name));
+  const cipher = createCipheriv(CIPHER, derivedKey(key, 'artifact'), nonce).setAAD(boundTo(header, name));
   return Buffer.concat([header, nonce, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
 }
 
@@ -38,7 +37,7 @@ export function open(ring: KeyRing, name: string, sealed: Buffer): Buffer {
   const header = sealed.subarray(0, headerEnd);
   const nonce = sealed.subarray(headerEnd, headerEnd + NONCE_BYTES);
   const ciphertext = sealed.subarray(headerEnd + NONCE_BYTES, -TAG_BYTES);
-  const decipher = createDecipheriv(CIPHER, cipherKey(key), nonce, { authTagLength: TAG_BYTES })
+  const decipher = createDecipheriv(CIPHER, derivedKey(key, 'artifact'), nonce, { authTagLength: TAG_BYTES })
     .setAAD(boundTo(header, name))
     .setAuthTag(sealed.subarray(-TAG_BYTES));
   try {
@@ -62,8 +61,4 @@ function altered(name: string, cause?: unknown): StorageError {
 
 function boundTo(header: Buffer, name: string): Buffer {
   return Buffer.concat([header, Buffer.from(name)]);
-}
-
-function cipherKey({ secret }: Key): Buffer {
-  return Buffer.from(hkdfSync('sha256', secret, '', INFO, 32));
 }

@@ -1,8 +1,6 @@
-import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
+import { createHmac, timingSafeEqual } from 'node:crypto';
 import * as z from 'zod';
-import type { Key, Keys } from './keys.ts';
-
-const INFO = 'signalbox grant';
+import { derivedKey, type Key, type Keys } from './keys.ts';
 
 const name = z.string().min(1).max(253);
 
@@ -63,9 +61,8 @@ function grantOf(body: string): Grant | undefined {
   return parsed.success ? parsed.data : undefined;
 }
 
-function signatureOf({ secret }: Key, body: string): Buffer {
-  const key = Buffer.from(hkdfSync('sha256', secret, '', INFO, 32));
-  return createHmac('sha256', key).update(`grant.${body}`).digest();
+function signatureOf(key: Key, body: string): Buffer {
+  return createHmac('sha256', derivedKey(key, 'grant')).update(`grant.${body}`).digest();
 }
 
 function isEqual(a: Buffer, b: Buffer): boolean {

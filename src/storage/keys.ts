@@ -1,3 +1,4 @@
+import { hkdfSync } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 
@@ -7,6 +8,14 @@ export interface Key {
   readonly id: string;
   /** 32 bytes. */
   readonly secret: Buffer;
+}
+
+/** What keys are derived for, so that what is made for one purpose is worth nothing for another. */
+export const PURPOSES = ['artifact', 'grant', 'vote'] as const;
+
+/** Derives the key for a purpose, by HKDF: RFC 5869. */
+export function derivedKey({ secret }: Key, purpose: (typeof PURPOSES)[number]): Buffer {
+  return Buffer.from(hkdfSync('sha256', secret, '', `signalbox ${purpose}`, 32));
 }
 
 /** The keys at one moment. */

@@ -1,8 +1,6 @@
-import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
+import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { SealPurpose } from '../engine/vote.ts';
-import type { Key, Keys } from './keys.ts';
-
-const INFO = 'signalbox vote';
+import { derivedKey, type Key, type Keys } from './keys.ts';
 
 /** Puts the operator's seal on what it has heard from whom, and knows its own. */
 export interface Seals {
@@ -23,9 +21,8 @@ export function createSeals(keys: Pick<Keys, 'ring'>): Seals {
   };
 }
 
-function sealOf({ secret }: Key, purpose: SealPurpose, text: string): Buffer {
-  const key = Buffer.from(hkdfSync('sha256', secret, '', INFO, 32));
-  return createHmac('sha256', key).update(`${purpose}.${text}`).digest();
+function sealOf(key: Key, purpose: SealPurpose, text: string): Buffer {
+  return createHmac('sha256', derivedKey(key, 'vote')).update(`${purpose}.${text}`).digest();
 }
 
 function isEqual(a: Buffer, b: Buffer): boolean {
