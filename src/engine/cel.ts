@@ -2,6 +2,7 @@ import {
   type CelFunc,
   type CelInput,
   CelScalar,
+  type CelType,
   type CelValue,
   celEnv,
   celFunc,
@@ -16,6 +17,8 @@ import {
   unparse,
 } from '@bufbuild/cel';
 import { strings } from '@bufbuild/cel/ext';
+
+export type { CelType };
 
 /** A node of a parsed expression. */
 export type Expr = ReturnType<typeof parse>['expr'];
@@ -103,11 +106,22 @@ const environment = celEnv({
   ],
 });
 
+/** The forms of a function or an operator, by the types that each takes and gives. */
+export type Overload = Pick<CelFunc, 'target' | 'arguments' | 'result'>;
+
+export const overloadsOf = (name: string): readonly Overload[] => [...(environment.funcs.find(name) ?? [])];
+
 /** Whether expressions can call this function. */
 export const isFunction = (name: string): boolean => environment.funcs.find(name) !== undefined;
 
-/** The expression as text, for messages. */
-export const textOf = (expr: Expr): string => unparse(expr);
+/** The expression as text, for messages; what macros were made into can not be written, and is an ellipsis. */
+export function textOf(expr: Expr): string {
+  try {
+    return unparse(expr);
+  } catch {
+    return '(…)';
+  }
+}
 
 /** Parses an expression. The error says what is wrong at which column. */
 export function parseCel(source: string): { expr: Expr } | { error: string } {

@@ -13,10 +13,10 @@ import { compileExpression, type Expression } from './expression.ts';
 import type { ForEachPlan, Node, Problem, StepResolver } from './model.ts';
 import type { Scope } from './references.ts';
 import { compileTemplate, type Template } from './template.ts';
+import { ANY, BOOLEAN, DECLARED, INTEGER, joinAll, listOf, type Type } from './type.ts';
+import type { TypesOf } from './type-check.ts';
 
 const DEFAULT_PENDING_TIMEOUT = '5m';
-/** What the strings and expressions of an instance can read beside the rest. */
-const INSTANCE_VARIABLES = ['item', 'index'];
 
 export type Resolvers = Readonly<Record<StepTypeName, StepResolver>>;
 
@@ -39,8 +39,8 @@ export function compileStep(
   const type = stepTypeOf(spec);
   const pending = spec.pod?.pendingTimeout ?? workflow.podDefaults?.pendingTimeout ?? DEFAULT_PENDING_TIMEOUT;
   const compiler = createCompiler(place);
-  const inner = spec.forEach ? withVariables(scope, INSTANCE_VARIABLES) : scope;
-  const when = spec.when === undefined ? undefined : compiler.expression('when', spec.when, scope);
+  const inner = spec.forEach ? withVariables(scope, instanceVariables(spec.forEach)) : scope;
+  const when = spec.when === undefined ? undefined : compiler.expression('when', spec.when, scope, BOOLEAN);
   const forEach = spec.forEach && compileForEach(spec.forEach, compiler, scope);
   const resolver = resolvers[type];
   return {
@@ -60,10 +60,16 @@ export function compileStep(
   };
 }
 
-const withVariables = (scope: Scope, variables: readonly string[]): Scope => ({
+const withVariables = (scope: Scope, variables: TypesOf): Scope => ({
   ...scope,
-  variables: [...(scope.variables ?? []), ...variables],
+  variables: { ...scope.variables, ...variables },
 });
+
+/** What the strings and expressions of an instance can read beside the rest. */
+function instanceVariables({ items }: NonNullable<Step['forEach']>): TypesOf {
+  const types = items?.map((item) => DECLARED[typeof item as 'string' | 'number' | 'boolean']);
+  return { item: types ? joinAll(types) : ANY, index: INTEGER };
+}
 
 type Compiler = ReturnType<typeof createCompiler>;
 
@@ -71,8 +77,8 @@ function createCompiler({ field, problems }: Place) {
   const report = (at: string, messages: readonly string[]) =>
     void problems.push(...messages.map((message) => ({ field: `${field}.${at}`, message })));
 
-  function expression(at: string, source: string, scope: Scope): Expression | undefined {
-    const compiled = compileExpression(source, scope);
+  function expression(at: string, source: string, scope: Scope, needed: Type = ANY): Expression | undefined {
+    const compiled = compileExpression(source, scope, needed);
     if (compiled.ok) return compiled.expression;
     report(at, compiled.problems);
     return undefined;
@@ -98,25 +104,22 @@ function createCompiler({ field, problems }: Place) {
 
     expressions(spec: Step | FinallyStep, resolver: StepResolver, scope: Scope): Map<string, Expression> {
       const declared = resolver.expressions?.(spec) ?? [];
-      const compiled = declared.map(({ field: at, source, variables }) => {
-        return [at, expression(at, source, withVariables(scope, variables))] as const;
+      const compiled = declared.map(({ field: at, source, variables, needed }) => {
+        return [at, expression(at, source, withVariables(scope, variables), needed)] as const;
       });
       return new Map(compiled.filter((entry): entry is [string, Expression] => entry[1] !== undefined));
     },
   };
 }
 
-function compileForEach(
-  { items, expression: source, key: keySource, maxParallel, failFast }: NonNullable<Step['forEach']>,
-  compiler: Compiler,
-  scope: Scope,
-): ForEachPlan {
+function compileForEach(spec: NonNullable<Step['forEach']>, compiler: Compiler, scope: Scope): ForEachPlan {
+  const { items, expression: source, key: keySource, maxParallel, failFast } = spec;
   const expression =
-    source === undefined ? undefined : compiler.expression('forEach.expression', source, scope);
+    source === undefined ? undefined : compiler.expression('forEach.expression', source, scope, listOf(ANY));
   const key =
     keySource === undefined
       ? undefined
-      : compiler.expression('forEach.key', keySource, withVariables(scope, INSTANCE_VARIABLES));
+      : compiler.expression('forEach.key', keySource, withVariables(scope, instanceVariables(spec)));
   const template = (items ?? []).findIndex((item) => typeof item === 'string' && item.includes('${{'));
   if (template >= 0) {
     const hint =

@@ -156,7 +156,7 @@ test('an expression that can not be evaluated fails the step before any Job', ()
         { X: '${{ params.absent }}' },
         { continueOnError: true, dependsOn: [], retry: { limit: 3 } },
       ),
-      step('c', { when: '"yes"', dependsOn: [] }),
+      step('c', { when: 'dyn("yes")', dependsOn: [] }),
     ],
   });
   run.at(0);

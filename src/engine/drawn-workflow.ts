@@ -319,7 +319,8 @@ function onRejectOf(name: string, places: Placed[]): object {
 function forEachOf({ forEach }: Drawn, first: string | undefined): object {
   if (!forEach) return {};
   const { from, items, keyed, maxParallel, failFast } = forEach;
-  const list = first === undefined ? '[]' : `steps["${first}"].outputs.list`;
+  // dyn() keeps from being refused what is a mistake only of a step that runs for each item.
+  const list = first === undefined ? '[]' : `dyn(steps["${first}"].outputs).list`;
   return {
     forEach: {
       ...(from === 'Own' ? { items } : { expression: list }),

@@ -16,7 +16,10 @@ export function explain(
   const [, missing] = /^field not found: (.*)$/s.exec(error) ?? [];
   if (missing !== undefined) return explainMissing(missing, ownerOf(expr, missing, node), values);
   const overload = /^found no matching overload for '?(.*?)'? applied to '(?:(.*)\.)?\((.*)\)'$/s.exec(error);
-  if (overload) return explainTypes(overload);
+  if (overload) {
+    const [, name = '', target, types = ''] = overload;
+    return typeMismatch(name, target, types);
+  }
   const [, got] = /^type mismatch: expected bool, got (.*)$/s.exec(error) ?? [];
   if (got !== undefined) return `&& and || work on true and false, and got a value of type ${got}`;
   const [, index] = /^index (.*) out of bounds/.exec(error) ?? [];
@@ -25,7 +28,8 @@ export function explain(
   return text === undefined ? cut(error, MAX_ERROR) : `"${cut(text, MAX_QUOTE)}" is no whole number`;
 }
 
-function explainTypes([, name = '', target, types = '']: RegExpExecArray): string {
+/** Says that a function or an operator does not take these types. */
+export function typeMismatch(name: string, target: string | undefined, types: string): string {
   const hint = 'convert with int(), double() or string()';
   if (/^\w*[a-z]\w*$/i.test(name)) {
     return `${name}() does not take (${types})${target === undefined ? '' : ` on a ${target}`}: ${hint}`;

@@ -3,9 +3,16 @@ import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { compileExpression, type Values } from './expression.ts';
 import type { Scope } from './references.ts';
+import { NUMBER, STRING } from './type.ts';
 
 const scope: Scope = {
-  params: new Set(['region', 'count', 'ratio', 'optional']),
+  params: new Map([
+    ['region', STRING],
+    ['count', NUMBER],
+    ['ratio', NUMBER],
+    ['optional', STRING],
+  ]),
+  outputs: new Map(),
   before: new Set(['count', 'check-env', 'skipped']),
   steps: new Set(['count', 'check-env', 'skipped', 'later', 'self']),
   behind: new Set(['self']),
@@ -119,12 +126,14 @@ test('what is absent is an error that names it', () => {
 
 test('errors of evaluation say what to do', () => {
   const cases = {
-    'params.region + 1': '+ does not work on (string, int): convert with int(), double() or string()',
-    '!params.region': '! does not work on (string): convert with int(), double() or string()',
-    'size(params.count)': 'size() does not take (int): convert with int(), double() or string()',
-    'params.count.split(",")':
+    'steps.count.outputs.nodes + 1':
+      '+ does not work on (string, int): convert with int(), double() or string()',
+    '!dyn(params.region)': '! does not work on (string): convert with int(), double() or string()',
+    'size(steps.count.outputs.replicas)':
+      'size() does not take (int): convert with int(), double() or string()',
+    'dyn(params.count).split(",")':
       'split() does not take (string) on a int: convert with int(), double() or string()',
-    'params.region && true': '&& and || work on true and false, and got a value of type string',
+    'dyn(params.region) && true': '&& and || work on true and false, and got a value of type string',
     'int(params.region)': '"us" is no whole number',
     '1 / 0': 'int divide by zero',
   };
@@ -198,7 +207,7 @@ test('references are found wherever they stand', () => {
   ];
   for (const source of places)
     assert.match(problemsOf(source.replace('x', 'params.nope')).join(), /params\.nope/, source);
-  assert.deepEqual(problemsOf('params == "nope"'), []);
+  assert.deepEqual(problemsOf('dyn(params) == "nope"'), []);
 });
 
 test('variables of comprehensions are no references', () => {

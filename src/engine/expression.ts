@@ -2,7 +2,9 @@ import type { Scalar } from '../api/common.ts';
 import type { WorkflowRunTrigger } from '../api/workflow-run.ts';
 import { type Evaluated, type Expr, parseCel, planCel, sizeOf } from './cel.ts';
 import { explain } from './explain.ts';
-import { checkReferences, type References, type Scope } from './references.ts';
+import { checkReferences, type References, type Scope, typesIn } from './references.ts';
+import { ANY, mayBe, nameOf, type Type } from './type.ts';
+import { typeOf } from './type-check.ts';
 
 /** Longest source, in bytes of UTF-8. */
 const MAX_SOURCE = 1024;
@@ -45,10 +47,13 @@ export interface Expression {
 /**
  * Parses, bounds and checks a CEL expression against what is known where it stands.
  * The problems are sentences that say what is wrong and how to mend it.
+ *
+ * @param needed the type of the value that is of use there
  */
 export function compileExpression(
   source: string,
   scope: Scope,
+  needed: Type = ANY,
 ): { ok: true; expression: Expression } | { ok: false; problems: string[] } {
   if (new TextEncoder().encode(source).length > MAX_SOURCE) {
     return refuse(`is longer than ${MAX_SOURCE} bytes: move the work into a script step`);
@@ -68,7 +73,17 @@ export function compileExpression(
   }
   const { problems, references } = checkReferences(parsed.expr, source, scope);
   if (problems.length > 0) return { ok: false, problems };
+  const mismatches = typeProblems(parsed.expr, scope, needed);
+  if (mismatches.length > 0) return { ok: false, problems: mismatches };
   return { ok: true, expression: expressionOf(source, parsed.expr, references) };
+}
+
+function typeProblems(expr: Expr, scope: Scope, needed: Type): string[] {
+  const problems = new Set<string>();
+  const type = typeOf(expr, typesIn(scope), problems);
+  if (problems.size === 0 && !mayBe(type, needed))
+    problems.add(`gives a ${nameOf(type)}, and what is needed here is a ${nameOf(needed)}`);
+  return [...problems];
 }
 
 const refuse = (problem: string) => ({ ok: false as const, problems: [problem] });

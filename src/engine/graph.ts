@@ -1,5 +1,5 @@
 import { parseDuration } from '../api/common.ts';
-import type { FinallyStep, Step } from '../api/step.ts';
+import { type FinallyStep, type Step, stepTypeOf } from '../api/step.ts';
 import { type WorkflowSpec, workflowSpec } from '../api/workflow.ts';
 import { placeApprovals } from './approval-graph.ts';
 import { compileStep, type Resolvers } from './compile-step.ts';
@@ -8,7 +8,7 @@ import type { Graph, Node, Notification, NotificationEvent, Problem } from './mo
 import { ancestorsOf, dependencies, type Order, sortByDependency } from './order.ts';
 import { checkParam } from './params.ts';
 import { planProblems } from './plan-reference.ts';
-import type { Scope } from './references.ts';
+import type { Outputs, Scope } from './references.ts';
 import {
   approvalProblems,
   durationProblems,
@@ -18,6 +18,7 @@ import {
   schemaProblems,
 } from './spec-problems.ts';
 import { compileTemplate } from './template.ts';
+import { ANY, DECLARED, type Type } from './type.ts';
 
 const EVENTS = [
   'onStart',
@@ -64,7 +65,7 @@ function compileSteps(spec: WorkflowSpec, resolvers: Resolvers): Compiled {
     ...sorted.cycles.map((cycle) => cycleProblem(cycle, spec)),
     ...(spec.params ?? []).flatMap((param, index) => checkParam(param, `spec.params[${index}]`)),
   ];
-  const scopeOf = scopes(spec, order.waitsFor);
+  const scopeOf = scopes(spec, order.waitsFor, resolvers);
   const nodes = listSteps(spec).map((step) => nodeOf(step, { spec, order, scopeOf, resolvers, problems }));
   const parts = {
     notifications: compileNotifications(spec, scopeOf.whole, resolvers, problems),
@@ -122,8 +123,11 @@ interface Scopes {
   none: Scope;
 }
 
-function scopes(spec: WorkflowSpec, waitsFor: Order['waitsFor']): Scopes {
-  const params = new Set((spec.params ?? []).map(({ name }) => name));
+function scopes(spec: WorkflowSpec, waitsFor: Order['waitsFor'], resolvers: Resolvers): Scopes {
+  const params = new Map((spec.params ?? []).map(({ name, type }): [string, Type] => [name, DECLARED[type]]));
+  const outputs = new Map(
+    listSteps(spec).map(({ spec: step }): [string, Outputs] => [step.name, outputsOf(step, resolvers)]),
+  );
   const main = spec.steps.map(({ name }) => name);
   const last = (spec.finally ?? []).map(({ name }) => name);
   const steps = new Set([...main, ...last]);
@@ -132,15 +136,20 @@ function scopes(spec: WorkflowSpec, waitsFor: Order['waitsFor']): Scopes {
     of({ spec: { name }, finally: isFinally }) {
       if (!isFinally) {
         const before = ancestorsOf(name, waitsFor);
-        return { params, steps, before, behind: new Set([name, ...last]), run: RUN_FIELDS };
+        return { params, outputs, steps, before, behind: new Set([name, ...last]), run: RUN_FIELDS };
       }
       const at = last.indexOf(name);
       const before = new Set([...main, ...last.slice(0, at)]);
-      return { params, steps, before, behind: new Set(last.slice(at)), run: late };
+      return { params, outputs, steps, before, behind: new Set(last.slice(at)), run: late };
     },
-    whole: { params, steps, before: steps, behind: new Set(), run: late },
-    none: { params, steps, before: new Set(), behind: steps, run: RUN_FIELDS },
+    whole: { params, outputs, steps, before: steps, behind: new Set(), run: late },
+    none: { params, outputs, steps, before: new Set(), behind: steps, run: RUN_FIELDS },
   };
+}
+
+function outputsOf(step: Step | FinallyStep, resolvers: Resolvers): Outputs {
+  const type = resolvers[stepTypeOf(step)].outputs?.(step) ?? ANY;
+  return { type, each: step.forEach !== undefined };
 }
 
 interface Workshop {

@@ -44,7 +44,7 @@ const condition: StepResolver = {
   resolve: (spec) => spec,
   expressions(spec) {
     const source = ('condition' in spec ? spec.condition?.if : undefined) ?? '';
-    return [{ field: 'condition.if', source, variables: [] }];
+    return [{ field: 'condition.if', source, variables: {} }];
   },
 };
 

@@ -6,6 +6,8 @@ import type { StepStatus, WorkflowRunStatus, WorkflowRunTrigger } from '../api/w
 import type { Evaluation, Expression } from './expression.ts';
 import type { PlanReference } from './plan-reference.ts';
 import type { Template } from './template.ts';
+import type { Type } from './type.ts';
+import type { TypesOf } from './type-check.ts';
 
 export type { Evaluation };
 
@@ -227,7 +229,9 @@ export interface DeclaredExpression {
   field: string;
   source: string;
   /** Variables that it can read beside those of every expression, for example `response`. */
-  variables: readonly string[];
+  variables: TypesOf;
+  /** What it must give. Default: anything. */
+  needed?: Type;
 }
 
 /** How the engine deals with a type of step without knowing it. */
@@ -240,6 +244,8 @@ export interface StepResolver {
   resolve(spec: Step | FinallyStep, interpolation: Interpolation): Step | FinallyStep;
   /** Expressions to be evaluated while the step runs; none when absent. */
   expressions?(spec: Step | FinallyStep): DeclaredExpression[];
+  /** What its outputs are, as far as that is known before; not at all, when absent. */
+  outputs?(spec: Step | FinallyStep): Type;
   /** Whether a failure is forgiven even without `continueOnError`; not, when absent. */
   forgives?(spec: Step | FinallyStep): boolean;
 }

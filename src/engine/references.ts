@@ -1,19 +1,30 @@
 import { accessOf, childrenOf, type Expr, isFunction } from './cel.ts';
 import { didYouMean } from './suggest.ts';
+import { ANY, listOf, mapOf, STRING, TYPE, type Type } from './type.ts';
+import type { TypesOf } from './type-check.ts';
 
 /** What an expression may read where it stands. */
 export interface Scope {
-  params: ReadonlySet<string>;
+  params: ReadonlyMap<string, Type>;
   /** Steps that have ended before it is evaluated. */
   before: ReadonlySet<string>;
   /** All steps of the workflow. */
   steps: ReadonlySet<string>;
   /** Steps that can never come before this one: itself, and those of `finally` behind it. */
   behind: ReadonlySet<string>;
+  /** What the outputs of steps are, as far as it is known. */
+  outputs: ReadonlyMap<string, Outputs>;
   /** Fields of `run`: in `finally` the phase is known. */
   run: readonly string[];
   /** Variables that are there beside those of every expression, for example `item`. */
-  variables?: readonly string[];
+  variables?: TypesOf;
+}
+
+/** What a step gives. */
+export interface Outputs {
+  type: Type;
+  /** Whether it runs once for each item, and gives a list. */
+  each: boolean;
 }
 
 /** What an expression reads. */
@@ -40,6 +51,7 @@ const TYPES = new Set([
 ]);
 const STEP_FIELDS = ['phase', 'outputs', 'summary', 'terraform', 'ansible'];
 const TRIGGER_FIELDS = ['type', 'name', 'by', 'git'];
+const WORKFLOW_FIELDS = ['name'];
 const VARIABLES = ['params', 'steps', 'run', 'workflow', 'trigger'];
 
 /** A variable, or one member of it: `params`, `params.region`, `steps["check-env"]`. */
@@ -125,14 +137,14 @@ function checkReference({ variable, member }: Reference, walk: Walk): void {
     case 'params':
       if (typeof member !== 'string' || scope.params.has(member)) return;
       problems.add(
-        `reads params.${member}, which the workflow does not declare: add it to spec.params.${didYouMean(member, scope.params)}`,
+        `reads params.${member}, which the workflow does not declare: add it to spec.params.${didYouMean(member, scope.params.keys())}`,
       );
       return;
     case 'run':
       checkField('run', member, scope.run, problems);
       return;
     case 'workflow':
-      checkField('workflow', member, ['name'], problems);
+      checkField('workflow', member, WORKFLOW_FIELDS, problems);
       return;
     case 'trigger':
       checkField('trigger', member, TRIGGER_FIELDS, problems);
@@ -143,7 +155,7 @@ function checkReference({ variable, member }: Reference, walk: Walk): void {
 }
 
 function checkVariable(name: string, { scope, problems }: Walk): void {
-  const known = [...VARIABLES, ...(scope.variables ?? [])];
+  const known = [...VARIABLES, ...Object.keys(scope.variables ?? {})];
   if (known.includes(name)) return;
   const list = `${known.slice(0, -1).join(', ')} and ${known.at(-1)}`;
   problems.add(`reads ${name}, which is not known here: there are ${list}.${quoteHint(name)}`);
@@ -198,4 +210,32 @@ function checkFunction(name: string, problems: Set<string>): void {
   else if (MACROS.has(name))
     problems.add(`uses ${name}() wrongly: write list.${name}(x, <expression with x>)`);
   else problems.add(`calls ${name}(), which is no function of CEL`);
+}
+
+/** The types of all that an expression may read. */
+export function typesIn({ params, before, outputs, run, variables }: Scope): TypesOf {
+  const texts = (fields: readonly string[]) =>
+    mapOf(Object.fromEntries(fields.map((field) => [field, STRING])));
+  return {
+    ...Object.fromEntries([...TYPES].map((name) => [name, TYPE])),
+    ...variables,
+    params: mapOf(Object.fromEntries(params)),
+    run: texts(run),
+    workflow: texts(WORKFLOW_FIELDS),
+    trigger: mapOf(
+      Object.fromEntries(TRIGGER_FIELDS.map((field) => [field, field === 'git' ? mapOf() : STRING])),
+    ),
+    steps: mapOf(Object.fromEntries([...before].map((name) => [name, stepType(outputs.get(name))]))),
+  };
+}
+
+function stepType({ type, each }: Outputs = { type: ANY, each: false }): Type {
+  const given = (one: Type) => (each ? listOf(one) : one);
+  return mapOf({
+    phase: STRING,
+    summary: STRING,
+    outputs: given(type),
+    terraform: given(ANY),
+    ansible: given(ANY),
+  });
 }

@@ -4,9 +4,11 @@ import * as fc from 'fast-check';
 import type { Values } from './expression.ts';
 import type { Scope } from './references.ts';
 import { compileTemplate, renderTemplate } from './template.ts';
+import { ANY } from './type.ts';
 
 const scope: Scope = {
-  params: new Set(['region', 'count', 'absent', 'text']),
+  params: new Map(['region', 'count', 'absent', 'text'].map((name) => [name, ANY])),
+  outputs: new Map(),
   before: new Set(['plan']),
   steps: new Set(['plan']),
   behind: new Set(),

@@ -2,6 +2,7 @@ import type { AnsibleStep } from '../api/ansible-step.ts';
 import type { ProjectSpec } from '../api/project.ts';
 import { type AnsibleTask, RUNNER_PATHS } from '../api/runner.ts';
 import { type FinallyStep, gracePeriodOf, type Step } from '../api/step.ts';
+import { mapOf } from '../engine/type.ts';
 import { resolvedScalars } from './json-templates.ts';
 import { keyMount, projectProgram, secretMount } from './project-program.ts';
 import { sourceOf } from './source.ts';
@@ -32,7 +33,7 @@ export const ansible: JobStepType = {
 
   expressions(spec) {
     const { groups } = ansibleOf(spec).inventory ?? {};
-    return groups === undefined ? [] : [{ field: GROUPS, source: groups, variables: [] }];
+    return groups === undefined ? [] : [{ field: GROUPS, source: groups, variables: {}, needed: mapOf() }];
   },
 
   program(spec, context) {

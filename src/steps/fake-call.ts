@@ -57,7 +57,14 @@ function evaluate(
   const declared = type.expressions?.(spec).find((expression) => expression.field === field);
   if (!declared) return { error: `${field} is no expression` };
   const none = new Set<string>();
-  const scope = { params: none, before: none, steps: none, behind: none, run: ['name'] };
+  const scope = {
+    params: new Map(),
+    outputs: new Map(),
+    before: none,
+    steps: none,
+    behind: none,
+    run: ['name'],
+  };
   const compiled = compileExpression(declared.source, { ...scope, variables: declared.variables });
   if (!compiled.ok) return { error: compiled.problems.join('; ') };
   return compiled.expression.evaluate({

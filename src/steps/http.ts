@@ -2,6 +2,7 @@ import type { HttpStep } from '../api/http-step.ts';
 import type { FinallyStep, Step } from '../api/step.ts';
 import { ReadyValue } from '../engine/cel.ts';
 import type { Interpolation, Result } from '../engine/model.ts';
+import { ANY, BOOLEAN, INTEGER, mapOf, STRING } from '../engine/type.ts';
 import { follow } from './http-redirect.ts';
 import { prepare } from './http-request.ts';
 import {
@@ -21,6 +22,8 @@ const DEFAULT_MAX_REDIRECTS = 5;
 const MAX_OUTPUTS = 4096;
 /** Failures of the network rather than of the step. */
 const OF_NETWORK = new Set(['NameNotResolved', 'ConnectFailed', 'ConnectTimeout', 'ConnectionLost']);
+/** What expressions see of a response: see `http-response.ts`. */
+const RESPONSE = mapOf({ status: INTEGER, headers: mapOf(), body: STRING, json: ANY });
 /** Methods that do the same when they come twice. */
 const REPEATABLE = new Set(['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS']);
 
@@ -36,11 +39,16 @@ export const http: CallStepType = {
 
   expressions(spec) {
     const { expect, outputs = {} } = httpOf(spec);
-    const variables = ['response'];
+    const variables = { response: RESPONSE };
     return [
-      ...(expect === undefined ? [] : [{ field: 'http.expect', source: expect, variables }]),
+      ...(expect === undefined ? [] : [{ field: 'http.expect', source: expect, variables, needed: BOOLEAN }]),
       ...Object.entries(outputs).map(([name, source]) => ({ field: outputField(name), source, variables })),
     ];
+  },
+
+  outputs(spec) {
+    const names = Object.keys(httpOf(spec).outputs ?? {});
+    return mapOf(Object.fromEntries(names.map((name) => [name, ANY])));
   },
 
   async call(spec, context) {

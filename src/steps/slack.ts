@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { DEFAULT_TOKEN, type SlackStep } from '../api/slack-step.ts';
 import type { FinallyStep, Step } from '../api/step.ts';
 import type { Result } from '../engine/model.ts';
+import { mapOf, STRING } from '../engine/type.ts';
 import type { Mask } from './mask.ts';
 import { escapeText } from './mrkdwn.ts';
 import { type Delivery, deliver, type Failure, maskOf, type PostedMessage } from './slack-delivery.ts';
@@ -55,6 +56,8 @@ export function createSlack({ apiUrl }: SlackSettings): SlackStepType {
         },
       };
     },
+
+    outputs: () => mapOf({ ts: STRING, channel: STRING }),
 
     forgives: (spec) => slackOf(spec).failOnError !== true,
 

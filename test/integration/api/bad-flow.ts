@@ -40,6 +40,26 @@ export const flow: BadWorkflow[] = [
     'reads step deploy, which need not have ended when this step starts',
     `{steps: [{name: check, condition: {if: 'steps.deploy.phase == "Succeeded"', then: [deploy]}}, {name: deploy, script: {bash: make}}]}`,
   ),
+  asCondition(
+    'text added to a number',
+    '+ does not work on (string, number): convert with int(), double() or string()',
+    `{params: [{name: count, type: number}], steps: [{name: build, when: '"a" + params.count == "a1"', script: {bash: make}}]}`,
+  ),
+  asCondition(
+    'a number compared with text',
+    'compares params.count with "3", a number with a string, which are never equal',
+    `{params: [{name: count, type: number}], steps: [{name: build, when: 'params.count == "3"', script: {bash: make}}]}`,
+  ),
+  asCondition(
+    'a condition that is no question',
+    'gives a number, and what is needed here is a boolean',
+    `{params: [{name: count, type: number}], steps: [{name: build, when: params.count, script: {bash: make}}]}`,
+  ),
+  asCondition(
+    'an output that the step does not have',
+    'reads steps.ok.outputs.tikcet, which does not exist: there is ticket. Did you mean ticket?',
+    `{steps: [{name: ok, approval: {approvers: ["user:jane"], fields: [{name: ticket}]}}, {name: build, when: 'steps.ok.outputs.tikcet != ""', script: {bash: make}}]}`,
+  ),
   atApply(
     'forEach without a list',
     'exactly one of items and expression must be set',
