@@ -176,7 +176,8 @@ function expressionOf(gate: Gate): string {
 
 function specOfStep(step: Omit<DrawnStep, 'spec'>, { task }: DrawnTask): Step {
   const { name, isFinal, runIf, forgiven, gate, reads } = step;
-  const output = `steps["${reads}"].outputs.value`;
+  // Of a step that gives no value it is known that it gives none, which would be refused.
+  const output = `dyn(steps["${reads}"].outputs).value`;
   const env = {
     ...task.script?.env,
     ...(reads === undefined ? {} : { SEEN: `\${{ has(${output}) ? ${output} : "none" }}` }),
