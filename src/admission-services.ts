@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Config } from './config.ts';
 import type { Cluster } from './controllers/cluster.ts';
@@ -17,6 +18,8 @@ export interface AdmissionServices {
   run(signal: AbortSignal): Promise<void>;
   /** Resolves when the API server knows whom to trust, as far as there are webhooks. */
   settled: Promise<void>;
+  /** Goes on answering until the API server has learned of others to ask. */
+  drain(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -29,6 +32,12 @@ interface Means {
   /** Whose certificate and keys it shares. */
   services: Pick<RunnerServices, 'serving' | 'keys'>;
 }
+
+/**
+ * A pod that is about to end is taken out of the Service by controllers that hear of it when the pod does. Until all of
+ * them have, requests come, and each that finds nobody is a write that is refused.
+ */
+const DRAIN_MS = 5_000;
 
 /** Starts them on the port of the settings; without one there are none. */
 export async function startAdmission(config: Config, means: Means): Promise<AdmissionServices | undefined> {
@@ -54,7 +63,15 @@ export async function startAdmission(config: Config, means: Means): Promise<Admi
   });
   const registration = registrationOf(config, means);
   log.info({ admissionPort: server.port }, 'admission is on');
-  return { run: registration.run, settled: registration.settled, close: server.close };
+  return {
+    run: registration.run,
+    settled: registration.settled,
+    async drain() {
+      server.drain();
+      await sleep(DRAIN_MS);
+    },
+    close: server.close,
+  };
 }
 
 /** Without a configuration to keep, whoever made it has said whom to trust, and there is nothing to do. */

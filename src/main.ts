@@ -101,6 +101,7 @@ async function operate(config: Config, surroundings: Surroundings): Promise<void
   let synced = false;
   let services: RunnerServices | undefined;
   const notReady = () => {
+    if (stop.signal.aborted) return 'stopping';
     if (!synced) return 'reading the cluster';
     return services?.canServe() === false ? 'the certificate has ended' : undefined;
   };
@@ -119,8 +120,11 @@ async function operate(config: Config, surroundings: Surroundings): Promise<void
     isLeader,
     services,
   });
+  const served = new AbortController();
   // Only now: whoever subscribes later does not hear of what is there already.
-  const watching = [cluster, services, admission].flatMap((one) => one?.run(stop.signal) ?? []);
+  const watching = [cluster, services, admission].flatMap((one) => one?.run(served.signal) ?? []);
+  // Others take the work over at once; whoever asks is answered for a little longer.
+  const drained = aborted(stop.signal).then(() => (synced ? admission?.drain() : undefined));
   Promise.all([cluster.synced, admission?.settled]).then(
     () => {
       synced = true;
@@ -136,7 +140,8 @@ async function operate(config: Config, surroundings: Surroundings): Promise<void
   );
 
   const lead = async (term: AbortSignal) => {
-    if (!(await isRead)) return;
+    const isStopped = aborted(term).then(() => true);
+    if (await Promise.race([isStopped, isRead.then((read) => !read)])) return;
     log.info({ lease: config['lease-name'] }, 'leading');
     await Promise.all([controllers(term), services?.sweep(term)]);
     // What this process remembers of its own writes is not the whole truth any more: begin anew.
@@ -146,6 +151,8 @@ async function operate(config: Config, surroundings: Surroundings): Promise<void
     await elector.run({ signal: stop.signal, lead });
   } finally {
     stop.abort();
+    await drained;
+    served.abort();
     await Promise.all([...watching, gateway.close(), egress.close(), admission?.close(), services?.close()]);
   }
 }

@@ -14,6 +14,8 @@ export interface HttpsServerOptions {
 /** A server that goes on with the next certificate when there is one. */
 export interface HttpsServer {
   readonly port: number;
+  /** From now on answers as before, and asks whoever called to connect anew, so that they find another replica. */
+  drain(): void;
   /** Lets the requests that are being answered come to their end, for a short time. */
   close(): Promise<void>;
 }
@@ -26,6 +28,7 @@ export async function startHttpsServer(
   { port, serving, requestTimeoutMs }: HttpsServerOptions,
   listener: RequestListener,
 ): Promise<HttpsServer> {
+  let isDraining = false;
   const server = createServer(
     {
       ...tlsOf(serving),
@@ -33,14 +36,21 @@ export async function startHttpsServer(
       keepAliveTimeout: KEEP_ALIVE_MS,
       minVersion: 'TLSv1.2',
     },
-    listener,
+    (incoming, response) => {
+      if (isDraining) response.setHeader('connection', 'close');
+      listener(incoming, response);
+    },
   );
   serving.subscribe(() => server.setSecureContext(tlsOf(serving)));
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, resolve);
   });
-  return { port: (server.address() as AddressInfo).port, close: () => close(server) };
+  return {
+    port: (server.address() as AddressInfo).port,
+    drain: () => void (isDraining = true),
+    close: () => close(server),
+  };
 }
 
 function tlsOf(serving: HttpsServerOptions['serving']): { cert: string; key: string } {

@@ -28,6 +28,8 @@ export interface OperatorProcess {
   peakRss(): number;
   /** Its own metrics, in Prometheus' text format. */
   metrics(): Promise<string>;
+  /** Whether it says that requests may be sent to it. */
+  isReady(): Promise<boolean>;
   /** Sends the signal and waits for the end. */
   stop(signal?: NodeJS.Signals): Promise<void>;
 }
@@ -55,6 +57,10 @@ export function startOperator(
   });
   const pid = child.pid ?? 0;
   let log = '';
+  const get = (route: string) => {
+    const port = /"port":(\d+)/.exec(log)?.[1];
+    return fetch(`http://127.0.0.1:${port}${route}`);
+  };
   const ready = new Promise<void>((resolve, reject) => {
     const timer = setTimeout(
       () => reject(new Error(`the operator was not ready in time:\n${log}`)),
@@ -84,10 +90,8 @@ export function startOperator(
     log: () => log,
     cpuSeconds: () => cpuSeconds(pid),
     peakRss: () => Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024,
-    metrics: async () => {
-      const port = /"port":(\d+)/.exec(log)?.[1];
-      return (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
-    },
+    metrics: async () => (await get('/metrics')).text(),
+    isReady: async () => (await get('/readyz')).ok,
     stop: (signal = 'SIGTERM') => stop(child, signal),
   };
 }

@@ -35,7 +35,7 @@ async function serve(t: TestContext, { apiFails = false } = {}) {
     },
     onAnswered: (review) => answered.push(review),
   });
-  const agent = new Agent({ ca: current.ca });
+  const agent = new Agent({ ca: current.ca, keepAlive: true });
   t.after(async () => {
     agent.destroy();
     await server.close();
@@ -43,17 +43,22 @@ async function serve(t: TestContext, { apiFails = false } = {}) {
     await api[Symbol.asyncDispose]();
   });
   const post = (path: string, body: string, method = 'POST') =>
-    new Promise<{ status: number; json: Reviewed }>((resolve, reject) => {
+    new Promise<{ status: number; json: Reviewed; connection: string | undefined }>((resolve, reject) => {
       const sent = httpsRequest({ agent, host: '127.0.0.1', port: server.port, path, method }, (response) => {
         text(response).then(
-          (answer) => resolve({ status: response.statusCode ?? 0, json: JSON.parse(answer) as Reviewed }),
+          (answer) =>
+            resolve({
+              status: response.statusCode ?? 0,
+              json: JSON.parse(answer) as Reviewed,
+              connection: response.headers.connection,
+            }),
           reject,
         );
       });
       sent.once('error', reject);
       sent.end(body);
     });
-  return { post, answered, api };
+  return { post, answered, api, server };
 }
 
 interface Reviewed {
@@ -148,4 +153,15 @@ test('allows nothing while the API server does not say what somebody may do', as
     /^Signalbox could not judge it: the cluster does not do it now/,
   );
   assert.equal(answered[0]?.failure?.reason, 'ApiServerUnavailable');
+});
+
+test('answers while it waits for its end, and asks callers to connect anew', async (t) => {
+  const { post, server } = await serve(t);
+  const run = reviewOf(fakeRequest('workflowruns', annotated({})));
+  assert.equal((await post('/admission/workflowruns', run)).connection, 'keep-alive');
+  server.drain();
+  for (const _ of [1, 2]) {
+    const { connection, json } = await post('/admission/workflowruns', run);
+    assert.deepEqual([json.response.allowed, connection], [true, 'close']);
+  }
 });

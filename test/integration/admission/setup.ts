@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ValidatingWebhook } from 'kubernetes-types/admissionregistration/v1.d.ts';
 import { type Manifest, render } from '../../chart/helm.ts';
 import type { Cluster } from '../../cluster/cluster.ts';
@@ -17,6 +18,8 @@ export const SYSTEM = 'system';
 export const TEAM = 'team-a';
 const RELEASE = 'demo-signalbox';
 const LIMIT_MS = 60_000;
+/** How long requests go to a replica that is about to end, or dead. */
+const UNHEARD_MS = 2_000;
 
 /** People, by impersonation: their rights are those of the chart's roles and of Kubernetes' own. */
 export const PEOPLE = {
@@ -49,6 +52,8 @@ export interface AdmissionSite extends AsyncDisposable {
   as(person: Person): Kubectl;
   /** Starts an operator, which serves from then on. */
   start(...flags: string[]): Promise<OperatorProcess>;
+  /** Ends an operator, which is sent requests for a while yet, as the Service of a cluster does until it has heard. */
+  ends(operator: OperatorProcess, signal: NodeJS.Signals): Promise<void>;
   /** Puts the chart's webhooks, and its policy, into the cluster, or takes them out of it. */
   webhooks(how: 'apply' | 'delete', kinds?: readonly string[]): Promise<void>;
   /** Lets go of the webhook's port as if no operator were there, or goes on. */
@@ -100,6 +105,7 @@ export async function bootAdmission(name: string, port: number): Promise<Admissi
   await writeFile(kubeconfig, JSON.stringify(await kubeconfigOf(cluster, token)));
 
   const ports: number[] = [];
+  const portOf = new Map<OperatorProcess, number>();
   const way = await startWay(port, ports);
   stack.defer(() => way.close());
   const hands = stack.use(await createHands(cluster, TEAM));
@@ -123,7 +129,15 @@ export async function bootAdmission(name: string, port: number): Promise<Admissi
     kept.defer(() => operator.stop('SIGKILL'));
     await waitFor('the operator', LIMIT_MS, () => operator.log().includes('"msg":"ready"'));
     ports.push(own);
+    portOf.set(operator, own);
     return operator;
+  }
+
+  async function ends(operator: OperatorProcess, signal: NodeJS.Signals): Promise<void> {
+    const ended = operator.stop(signal);
+    await sleep(UNHEARD_MS);
+    ports.splice(ports.indexOf(portOf.get(operator) ?? 0), 1);
+    await ended;
   }
 
   return {
@@ -131,6 +145,7 @@ export async function bootAdmission(name: string, port: number): Promise<Admissi
     hands,
     ports,
     start,
+    ends,
     webhooks,
     reachable: way.reachable,
     as: (person) => (args, input) => root(['-n', TEAM, ...identityOf(person), ...args], input),
