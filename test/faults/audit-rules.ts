@@ -50,12 +50,21 @@ function refusals(entries: readonly AuditEntry[]): Finding[] {
     );
 }
 
+/** What every replica writes, whether it leads or not: it serves the webhooks, and asks who may do what. */
+const OF_EVERYBODY = new Set([
+  'leases',
+  'localsubjectaccessreviews',
+  'mutatingwebhookconfigurations',
+  'secrets',
+  'validatingwebhookconfigurations',
+]);
+
 /** Writes by one that had lost the lease: another had taken it before they arrived. */
 function staleWrites(entries: readonly AuditEntry[]): Finding[] {
   const renewals = entries.filter((entry) => entry.resource === 'leases' && succeeded(entry));
   const holderAt = (time: number) => renewals.findLast(({ answeredAt }) => answeredAt < time)?.client;
   return entries
-    .filter((entry) => entry.resource !== 'leases' && succeeded(entry))
+    .filter((entry) => !OF_EVERYBODY.has(entry.resource) && succeeded(entry))
     .filter((entry) => ![entry.client, undefined].includes(holderAt(entry.receivedAt)))
     .map(({ client, verb, resource, name }) =>
       finding('Wrong', `${resource}/${name}`)(`${client} was let ${verb} it, and held the lease no more`),

@@ -24,8 +24,11 @@ export interface Conductor {
 }
 
 /** Most that a clock is shifted, either way. */
-const MAX_SHIFT_MINUTES = 8;
-const MINUTE_MS = 60_000;
+const MAX_SHIFT_MS = 8 * 60_000;
+/** Most that it is shifted so little that it is still known who started a run. */
+const SMALL_SHIFT_MS = 45_000;
+/** How many shifts are larger than that. */
+const LARGE_SHIFTS = 0.3;
 /** An operator with nothing to write is killed after this time: more than it takes to ask for the history of an object. */
 const IDLE_MS = 10_000;
 const POLL_MS = 20;
@@ -122,13 +125,14 @@ export function startConductor(options: ConductorOptions): Conductor {
     const choices = random.fork('clock');
     while (!stop.signal.aborted) {
       await pause(choices.int(1000, 5000));
-      setClocks(choices.int(-MAX_SHIFT_MINUTES, MAX_SHIFT_MINUTES));
+      const most = choices.chance(LARGE_SHIFTS) ? MAX_SHIFT_MS : SMALL_SHIFT_MS;
+      setClocks(choices.int(-most, most));
       count('clock steps');
     }
   }
 
-  function setClocks(minutes: number): void {
-    for (const replica of replicas) replica.setClock(minutes * MINUTE_MS);
+  function setClocks(offsetMs: number): void {
+    for (const replica of replicas) replica.setClock(offsetMs);
   }
 
   const { promise: failure, reject } = Promise.withResolvers<never>();
@@ -142,7 +146,7 @@ export function startConductor(options: ConductorOptions): Conductor {
       stop.abort();
       await working;
       // What waits for a time of day must not wait for one that a clock ahead of ours has set.
-      setClocks(MAX_SHIFT_MINUTES);
+      setClocks(MAX_SHIFT_MS);
     },
   };
 }

@@ -1,5 +1,8 @@
+import type { Scalar } from '../../src/api/common.ts';
 import type { Step } from '../../src/api/step.ts';
 import type { Spec } from '../kit/kit.ts';
+import type { DrawnApproval } from './drawn-approval.ts';
+import type { PersonId } from './people.ts';
 
 /** How a row of the status ends once its step is let in, by what the step was drawn to do. */
 export interface Expected {
@@ -9,7 +12,7 @@ export interface Expected {
   attempts: number;
   /** Reason of the attempts before the last. */
   earlier?: string;
-  outputs?: Readonly<Record<string, string>>;
+  outputs?: Readonly<Record<string, Scalar>>;
   /** Whether it fails instead, as Interrupted, when the operator ends while it is under way. */
   interruptible?: true;
 }
@@ -52,7 +55,9 @@ export interface DrawnStep {
   expected: Expected;
   instances?: Instances;
   accident?: Accident;
-  /** The branch that it is in. */
+  /** Of an approval: what it asks, and what people do about it. How it ends follows from their votes. */
+  approval?: DrawnApproval;
+  /** The branch of a condition that it is in; `else` is also what follows the rejection of an approval. */
   branch?: Branch;
   /** Of a condition: what it decides by. */
   decides?: Gate;
@@ -69,6 +74,8 @@ export interface DrawnWorkflow {
   endedBy?: 'Timeout' | 'Cancel';
   /** Whether at most one run of it is active at a time. */
   queued: boolean;
+  /** Who starts its runs. */
+  startedBy: PersonId;
   /** Workflows that its steps run. */
   children: readonly DrawnWorkflow[];
   spec: Spec;

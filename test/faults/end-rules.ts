@@ -2,7 +2,9 @@ import type { Job } from 'kubernetes-types/batch/v1.d.ts';
 import type { WorkflowRun } from '../../src/api/resources.ts';
 import type { StepStatus } from '../../src/api/workflow-run.ts';
 import { LABELS } from '../../src/steps/labels.ts';
-import type { DrawnWorkflow } from './drawn.ts';
+import { decisionOf } from './approval-rules.ts';
+import { type Ballots, recordsOn, standing } from './ballots.ts';
+import { ancestors, type DrawnWorkflow } from './drawn.ts';
 import { type Finding, finding } from './findings.ts';
 import type { Made } from './history.ts';
 import { endProblems } from './oracle.ts';
@@ -16,6 +18,7 @@ export interface Evidence {
   runs: ReadonlyMap<string, WorkflowRun>;
   made: readonly Made[];
   intents: Journal['intents'];
+  ballots: Pick<Ballots, 'of'>;
   /** Names of the objects of which the API server said that it had forgotten that far back. */
   forgotten: ReadonlySet<string>;
   workflowOf(run: WorkflowRun): DrawnWorkflow | undefined;
@@ -47,13 +50,27 @@ function runFindings(evidence: Evidence, run: WorkflowRun): Finding[] {
     mayBeCancelled: mayBeCancelled(evidence, run, workflow),
     forgotten: evidence.forgotten,
     child: (name: string) => evidence.runs.get(name),
+    votes: (step: string) => evidence.ballots.of(name, step),
   };
   const wrong = [
     ...endProblems(workflow, run, around),
     ...jobs.flatMap((job) => valueProblems(workflow, run, job, around)),
+    ...recordProblems(evidence, run, workflow),
   ];
   const missing = (status.steps ?? []).flatMap((row) => missingObjects(row, own));
   return [...wrong.map(finding('Wrong', name)), ...missing.map(lost)];
+}
+
+/** A run carries the last vote of each who voted, and no other. */
+function recordProblems({ ballots }: Evidence, run: WorkflowRun, { steps }: DrawnWorkflow): string[] {
+  const cast = steps.flatMap(({ name }) => standing(ballots.of(run.metadata.name ?? '', name)));
+  const seals = new Set(cast.map(({ signature }) => signature));
+  const found = recordsOn(run);
+  const strange = found.filter(({ signature }) => !seals.has(signature));
+  return [
+    ...strange.map((vote) => `carries a vote that nobody cast: ${JSON.stringify(vote)}`),
+    ...(found.length < cast.length ? [`carries ${found.length} of ${cast.length} votes`] : []),
+  ];
 }
 
 /** By the campaign, or with the run that started it. */
@@ -92,12 +109,27 @@ function madeFindings(evidence: Evidence, made: Made): Finding[] {
   if (intended === undefined)
     found.push(finding('Twice', run)(`${kind} ${name} is of no attempt of the run`));
   else if (intended > createdAt) found.push(wrong(`${kind} ${name} was made before it was written down`));
+  found.push(...missingApprovals(evidence, made).map(wrong));
   if (kind === 'Job' && !deleted) found.push(...closingProblems(evidence, made).map(wrong));
   if (kind === 'Pod' && isAtWork(made)) found.push(wrong(`pod ${name} is still at work`));
   if (deleted && !mayBeDeleted(evidence, made)) {
     found.push(finding('Twice', run)(`${kind} ${name} was deleted for no reason`));
   }
   return found;
+}
+
+/** What is made for a step behind an approval was made after enough people had voted for it. */
+function missingApprovals({ runs, workflowOf, ballots }: Evidence, made: Made): string[] {
+  const run = runs.get(made.run);
+  const { steps = [] } = (run && workflowOf(run)) ?? {};
+  const before = ancestors(steps, made.step);
+  return steps.flatMap(({ name, approval }) => {
+    const row = run?.status?.steps?.find((one) => one.name === name);
+    if (!approval || !before.has(name) || row?.phase !== 'Succeeded') return [];
+    const votes = ballots.of(made.run, name).filter(({ version }) => version < made.createdAt);
+    const isApproved = decisionOf(approval, votes).phase === 'Succeeded';
+    return isApproved ? [] : [`${made.kind} ${made.name} was made before ${name} was approved`];
+  });
 }
 
 /** The status of a Job says, at the end, what came of its attempt. */

@@ -36,7 +36,7 @@ export function createJournal(workflowOf: (run: WorkflowRun) => DrawnWorkflow | 
   function noteActive(workflow: DrawnWorkflow, { metadata, status }: WorkflowRun): void {
     const name = metadata.name ?? '';
     const others = [...active].filter(([other, of]) => of === workflow && other !== name);
-    const isActive = status?.phase === 'Running' && status.finishedAt === undefined;
+    const isActive = status?.phase === 'Running' || status?.phase === 'AwaitingApproval';
     if (isActive && !active.has(name) && workflow.queued) {
       findings.push(...others.map(([other]) => finding('Wrong', name)(`is active beside ${other}`)));
     }

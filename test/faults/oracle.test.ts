@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
+import type { CastVote } from './ballots.ts';
 import type { DrawnStep } from './drawn.ts';
-import { drawn, failing, quiet, row, runOf, workflowOf } from './fixtures.ts';
+import { asking, askedOf, cast, drawn, failing, quiet, row, runOf, workflowOf } from './fixtures.ts';
 import { endProblems } from './oracle.ts';
 
 /** Checks that the first of the ends is right, and that each of the others is not. */
@@ -135,6 +136,56 @@ test('the oracle looks at every instance of a loop', () => {
   assert.deepEqual(problems(parent, `a[x] ${broken}`, 'a[y] Skipped InstanceFailed'), []);
   assert.notDeepEqual(problems(parent, `a[x] ${broken}`), []);
   assert.notDeepEqual(problems('a Succeeded Completed', `a[x] ${broken}`, `a[y] ${ok}`), []);
+});
+
+suite('the oracle knows what follows a rejection', () => {
+  const declined = (hasFollowUp: boolean) => [
+    asking('a', { hasFollowUp }),
+    drawn('tell', { ...after('a'), branch: { condition: 'a', side: 'else' } }),
+    drawn('apply', after('a')),
+    drawn('always', { ...after('apply'), runIf: 'Always' }),
+    drawn('join', after('tell', 'apply')),
+  ];
+  const row1 = (reason: string, votes: CastVote[]) => {
+    const phase = reason === 'Approved' ? 'Succeeded' : 'Failed';
+    return row(`a ${phase} ${reason} 1`, { type: 'approval', approval: askedOf(votes) });
+  };
+  const problems = (steps: DrawnStep[], phase: string, votes: CastVote[], first: string, rest: string[]) =>
+    endProblems(workflowOf(...steps), runOf(phase, [row1(first, votes), ...rest.map((text) => row(text))]), {
+      ...quiet,
+      votes: () => votes,
+    });
+  const off = 'Skipped BranchNotTaken';
+
+  test('where the workflow says so', () => {
+    const votes = [cast('ann', 'Reject', 1)];
+    const right = [`tell ${ok}`, `apply ${off}`, `always ${off}`, `join ${ok}`];
+    assert.deepEqual(problems(declined(true), 'Succeeded', votes, 'Rejected', right), []);
+    for (const wrong of [
+      [`tell ${off}`, `apply ${off}`, `always ${off}`, `join ${off}`],
+      [`tell ${ok}`, `apply ${ok}`, `always ${off}`, `join ${ok}`],
+      [`tell ${ok}`, `apply ${off}`, `always ${ok}`, `join ${ok}`],
+      [`tell ${ok}`, `apply ${off}`, `always ${off}`, `join ${off}`],
+    ])
+      assert.notDeepEqual(problems(declined(true), 'Succeeded', votes, 'Rejected', wrong), []);
+    assert.notDeepEqual(problems(declined(true), 'Failed', votes, 'Rejected', right), []);
+  });
+
+  test('and that nothing does where it was approved', () => {
+    const votes = [cast('ann', 'Approve', 1)];
+    const right = [`tell ${off}`, `apply ${ok}`, `always ${ok}`, `join ${ok}`];
+    assert.deepEqual(problems(declined(true), 'Succeeded', votes, 'Approved', right), []);
+    assert.notDeepEqual(problems(declined(true), 'Succeeded', [], 'Approved', right), []);
+    assert.notDeepEqual(problems(declined(true), 'Failed', votes, 'Rejected', right), []);
+  });
+
+  test('and that the run fails where it does not say', () => {
+    const steps = [asking('a'), drawn('apply', after('a'))];
+    const votes = [cast('ann', 'Reject', 1)];
+    const rest = ['apply Skipped UpstreamFailed'];
+    assert.deepEqual(problems(steps, 'Failed', votes, 'Rejected', rest), []);
+    assert.notDeepEqual(problems(steps, 'Succeeded', votes, 'Rejected', rest), []);
+  });
 });
 
 test('the oracle compares outputs', () => {

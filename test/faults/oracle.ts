@@ -1,11 +1,22 @@
 import type { WorkflowRun } from '../../src/api/resources.ts';
 import type { StepStatus } from '../../src/api/workflow-run.ts';
 import { ancestors, type DrawnStep, type DrawnWorkflow, mainSteps } from './drawn.ts';
-import { type Circumstances, type Ended, endedOf, hasFailed, isTrue, phaseAfter } from './ended.ts';
+import { approvalProblems } from './approval-rules.ts';
+import {
+  blockedBy,
+  type Circumstances,
+  type Ended,
+  endedOf,
+  hasFailed,
+  isDeclined,
+  isTrue,
+  phaseAfter,
+} from './ended.ts';
 import {
   cutShort,
   type End,
   enteredEnds,
+  expectedOf,
   instanceNames,
   instanceProblems,
   rowProblem,
@@ -47,9 +58,15 @@ function stepProblems(step: DrawnStep, ended: Ended): string[] {
   const row = ended.rows.get(step.name);
   if (!row) return [`step ${step.name} is missing`];
   const cut = step.isFinal ? [] : cutShort(step.expected, ended.halted);
-  const outputs = step.decides ? { result: isTrue(step.decides, ended) } : step.expected.outputs;
+  const outputs = step.decides
+    ? { result: isTrue(step.decides, ended) }
+    : expectedOf(step, row, ended).outputs;
   const problem = rowProblem(row, [...endsOf(step, row, ended), ...cut], outputs);
-  return [...(problem ? [problem] : []), ...instanceProblems(step, row, ended)];
+  return [
+    ...(problem ? [problem] : []),
+    ...instanceProblems(step, row, ended),
+    ...(step.approval ? approvalProblems(step.approval, row, ended.votes(step.name)) : []),
+  ];
 }
 
 /** How a step ends in a run that is not ended before its time. */
@@ -74,18 +91,20 @@ function endsOf(step: DrawnStep, row: StepStatus, ended: Ended): End[] {
   }
 }
 
-/** How a step ends that the conditions before it leave out. */
-function offBranch({ branch, waitsFor }: DrawnStep, { rows }: Ended): End | undefined {
+/** How a step ends that the conditions before it leave out, or an approval that was not given. */
+function offBranch(step: DrawnStep, ended: Ended): End | undefined {
+  const { branch, waitsFor } = step;
+  const { rows } = ended;
   const decided = branch && rows.get(branch.condition);
   if (decided?.phase === 'Succeeded') {
     if (decided.outputs?.['result'] !== (branch?.side === 'then')) return skipped('BranchNotTaken');
-  } else if (decided) {
+  } else if (decided && !isDeclined(decided)) {
     // One that did not decide leaves both of its branches out.
     return skipped(decided.phase === 'Failed' ? 'ConditionFailed' : (decided.reason ?? ''));
   }
   const isLeftOut =
     waitsFor.length > 0 && waitsFor.every((name) => rows.get(name)?.reason === 'BranchNotTaken');
-  return isLeftOut ? skipped('BranchNotTaken') : undefined;
+  return isLeftOut || blockedBy(step, ended) ? skipped('BranchNotTaken') : undefined;
 }
 
 /** Whether a step failed that is neither before nor behind this one: it may have kept it from starting. */

@@ -43,10 +43,15 @@ export async function startFaultProxy(options: ProxyOptions): Promise<FaultProxy
   const connect = { ...(ca ? { ca } : {}), ...(cert && key ? { cert, key } : {}) };
   const pool = new Pool(server, { allowH2: false, headersTimeout: 0, bodyTimeout: 0, connect });
 
+  const token = await options.target.token?.read();
   const outgoing = (request: IncomingMessage, body: Buffer): Dispatcher.RequestOptions => ({
     method: request.method as Dispatcher.HttpMethod,
     path: request.url ?? '/',
-    headers: { ...withoutHops(request.headers), 'user-agent': client },
+    headers: {
+      ...withoutHops(request.headers),
+      'user-agent': client,
+      ...(token ? { authorization: `Bearer ${token}` } : {}),
+    },
     ...(body.length > 0 ? { body } : {}),
   });
 

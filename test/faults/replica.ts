@@ -15,6 +15,8 @@ export interface ReplicaOptions {
   target: Connection;
   /** Where its files go: settings, clock and logs. */
   folder: string;
+  /** Flags beside those that say who it is. */
+  flags: readonly string[];
   /** The operator's main file. */
   program: string;
   faults: Faults;
@@ -46,6 +48,8 @@ export interface Replica {
   /** Resolves when it leads, in the same way. */
   leads(): Promise<void>;
   readonly isLeading: boolean;
+  /** Where its webhooks are, once it can answer. */
+  readonly admissionPort: number | undefined;
   /** Sends the signal in this tick, and waits for the end; it is started again. */
   kill(signal: NodeJS.Signals): Promise<void>;
   /** Stops the process where it is, until it is thawed or killed. */
@@ -69,7 +73,7 @@ const POLL_MS = 20;
 const STARTS_WITHIN_MS = 90_000;
 
 export async function createReplica(options: ReplicaOptions): Promise<Replica> {
-  const { name, target, folder, program, faults, onForgotten } = options;
+  const { name, target, folder, flags, program, faults, onForgotten } = options;
   const proxy = await startFaultProxy({ target, client: clientOf(name), faults, onForgotten });
   const kubeconfig = path.join(folder, `${name}.kubeconfig`);
   const clock = path.join(folder, `${name}.clock`);
@@ -90,7 +94,7 @@ export async function createReplica(options: ReplicaOptions): Promise<Replica> {
       starts += 1;
       const current = startOperator(
         { kubeconfig },
-        [`--identity=${name}`, '--http-allow=127.0.0.1'],
+        [`--identity=${name}`, '--http-allow=127.0.0.1', ...flags],
         program,
         [`--import=${preload.href}`],
       );
@@ -144,6 +148,10 @@ export async function createReplica(options: ReplicaOptions): Promise<Replica> {
     leads: () => logged('leading'),
     get isLeading() {
       return hasLogged('leading');
+    },
+    get admissionPort() {
+      if (!operator || !hasLogged('ready')) return undefined;
+      return Number(/"admissionPort":(\d+)/.exec(operator.log())?.[1]);
     },
     kill,
     freeze: () => signal('SIGSTOP'),

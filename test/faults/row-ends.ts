@@ -1,4 +1,5 @@
 import type { StepStatus } from '../../src/api/workflow-run.ts';
+import { decisionOf } from './approval-rules.ts';
 import type { DrawnStep, Expected } from './drawn.ts';
 import { type Ended, isTrue } from './ended.ts';
 import { objectsOf } from './journal.ts';
@@ -36,10 +37,14 @@ export function enteredEnds(step: DrawnStep, row: StepStatus, ended: Ended): End
   return endsOf(expectedOf(step, row, ended), row, ended);
 }
 
-/** What comes of instances, or of a run that was started, follows from those; they are judged on their own. */
-function expectedOf(step: DrawnStep, row: StepStatus, ended: Ended): Expected {
+/**
+ * What comes of instances, or of a run that was started, follows from those; they are judged on their own. What comes of
+ * an approval follows from the votes.
+ */
+export function expectedOf(step: DrawnStep, row: StepStatus, ended: Ended): Expected {
   const { expected } = step;
   if (step.decides) return expected;
+  if (step.approval) return decisionOf(step.approval, ended.votes(step.name));
   if (instanceNames(step).some((name) => ended.rows.get(name)?.phase === 'Failed')) {
     return { phase: 'Failed', reason: 'InstancesFailed', attempts: 0 };
   }

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
+import type { WorkflowRun } from '../../src/api/resources.ts';
+import { voteAnnotation } from '../../src/engine/vote.ts';
 import type { AuditEntry } from '../kit/audit.ts';
 import { auditFindings } from './audit-rules.ts';
+import type { CastVote } from './ballots.ts';
 import { type Evidence, endFindings } from './end-rules.ts';
-import { drawn, made, row, runOf, workflowOf } from './fixtures.ts';
+import { asking, askedOf, cast, drawn, made, row, runOf, workflowOf } from './fixtures.ts';
 import type { Made } from './history.ts';
 import { createJournal } from './journal.ts';
 import { transitionProblems } from './transitions.ts';
@@ -54,6 +57,21 @@ suite('from one version of a run to the next', () => {
   });
 });
 
+test('while people are asked, no vote gets lost and the question stays as it is', () => {
+  const workflow = workflowOf(asking('a'));
+  const [ann, ben] = [cast('ann', 'Approve', 1), cast('ben', 'Approve', 2)];
+  const version = (votes: CastVote[], more = {}) =>
+    runOf('AwaitingApproval', [
+      row('a Running AwaitingApproval 1', { type: 'approval', approval: { ...askedOf(votes), ...more } }),
+    ]);
+  const problems = (after: WorkflowRun) => transitionProblems(workflow, version([ann]), after);
+  assert.deepEqual(problems(version([ann, ben])), []);
+  assert.deepEqual(problems(version([cast('ann', 'Withdraw', 3)])), []);
+  assert.deepEqual(problems(version([ben])), ['step a lost the vote of ann@example.com: Approve']);
+  assert.equal(problems(version([ann], { required: 2 })).length, 1);
+  assert.equal(problems(version([ann], { deadline: '2030-01-01T02:00:00.000Z' })).length, 1);
+});
+
 suite('the audit log tells', () => {
   const entry = (text: string, more: Partial<AuditEntry> = {}): AuditEntry => {
     const [client = '', verb = '', resource = '', name = '', code = ''] = text.split(' ');
@@ -100,6 +118,8 @@ suite('the audit log tells', () => {
     );
     assert.deepEqual(findings(lease('one', 1), lease('two', 3), write('one', 409, 4)), []);
     assert.deepEqual(findings(lease('one', 1), lease('two', 3), write('one', 200, 4)), ['Wrong']);
+    const asks = entry('one create localsubjectaccessreviews  201', { receivedAt: 4 });
+    assert.deepEqual(findings(lease('one', 1), lease('two', 3), asks), []);
   });
 });
 
@@ -116,6 +136,7 @@ suite('at the end', () => {
       runs: new Map([['r', run]]),
       made: objects,
       intents: new Map([['j', 10]]),
+      ballots: { of: () => [] },
       forgotten: new Set(),
       workflowOf: () => workflow,
       ...more,
@@ -168,6 +189,52 @@ suite('at the end', () => {
   });
 });
 
+suite('at the end of an approval', () => {
+  const workflow = workflowOf(asking('a', { required: 2 }), drawn('b', { waitsFor: ['a'] }));
+  const votes = [cast('ann', 'Approve', 30), cast('ben', 'Approve', 31)];
+  const asked = { type: 'approval', approval: askedOf(votes, { required: 2 }) } as const;
+  const job = made('Job', 'j', {
+    step: 'b',
+    row: 'b',
+    createdAt: 40,
+    object: { status: { conditions: [{ type: 'Complete', status: 'True' }] } },
+  });
+  const findings = (carried: CastVote[], createdAt = 40) => {
+    const run = runOf(
+      'Succeeded',
+      [row('a Succeeded Approved 1', asked), row(`b ${ok}`, { job: { name: 'j', uid: 'Job j' } })],
+      { finishedAt: '2030-01-01T00:01:00Z' },
+    );
+    const annotations = Object.fromEntries(
+      carried.map(({ vote }) => [voteAnnotation(vote), JSON.stringify(vote)]),
+    );
+    return endFindings({
+      started: ['r'],
+      runs: new Map([['r', { ...run, metadata: { ...run.metadata, annotations } }]]),
+      made: [{ ...job, createdAt }],
+      intents: new Map([['j', 10]]),
+      ballots: { of: (_run, step) => (step === 'a' ? votes : []) },
+      forgotten: new Set(),
+      workflowOf: () => workflow,
+    }).map(({ message }) => message);
+  };
+
+  test('all is well', () => assert.deepEqual(findings(votes), []));
+
+  test('a record that is gone, or that nobody made, is wrong', () => {
+    assert.deepEqual(findings(votes.slice(1)), ['carries 1 of 2 votes']);
+    const strange = findings([...votes, cast('eve', 'Approve', 32)]);
+    assert.deepEqual(
+      strange.map((text) => text.slice(0, 30)),
+      ['carries a vote that nobody cast'.slice(0, 30)],
+    );
+  });
+
+  test('what was made before enough people had voted is wrong', () => {
+    assert.deepEqual(findings(votes, 31), ['Job j was made before a was approved']);
+  });
+});
+
 suite('the journal notes', () => {
   test('two pods of one step at work at once', () => {
     const journal = createJournal(() => undefined);
@@ -194,6 +261,14 @@ suite('the journal notes', () => {
     journal.onRun(undefined, named('one'));
     assert.deepEqual(journal.findings, []);
     journal.onRun(undefined, named('two'));
+    assert.equal(journal.findings.length, 1);
+  });
+
+  test('also those that wait for approval', () => {
+    const workflow = { ...workflowOf(drawn('a')), queued: true };
+    const journal = createJournal(() => workflow);
+    journal.onRun(undefined, { ...runOf('AwaitingApproval', []), metadata: { name: 'one' } });
+    journal.onRun(undefined, { ...runOf('Running', []), metadata: { name: 'two' } });
     assert.equal(journal.findings.length, 1);
   });
 });

@@ -60,8 +60,9 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
     onStubborn: (replica) =>
       site.findings.push(finding('Wrong', replica)('goes on although it has lost the lease')),
   });
-  const started = await Promise.race([harm(site, options, conductor), conductor.failure]);
-  await heal(site, conductor.leader);
+  const { failure } = site.voters;
+  const started = await Promise.race([harm(site, options, conductor), conductor.failure, failure]);
+  await Promise.race([heal(site, conductor.leader), failure]);
   const seconds = (performance.now() - begun) / 1000;
   const findings = await judge(site, started);
   return {
@@ -92,7 +93,7 @@ async function startRuns(site: Site, { runs, minutes }: CampaignOptions): Promis
     await site.apply(workflow);
     const count = Math.min(runs - names.length, workflow.queued ? 3 : choices.int(1, 2));
     for (let run = 0; run < count; run++) {
-      names.push(...(await site.load.start(workflow.name, 1)));
+      names.push(await site.start(workflow));
       await sleep(choices.int(20, 300));
     }
     await until(() => active(site.load) < MOST_ACTIVE, deadline - Date.now());
@@ -114,12 +115,13 @@ async function until(isTrue: () => boolean, limitMs: number): Promise<boolean> {
 }
 
 /** From now on nothing goes wrong; waits for the end of all runs and of what follows it. */
-async function heal({ replicas, load, history }: Site, leader: Replica): Promise<void> {
+async function heal({ replicas, load, history, voters }: Site, leader: Replica): Promise<void> {
   for (const { faults } of replicas) faults.active = false;
   await leader.kill('SIGKILL');
   const isOver = () =>
     active(load) === 0 && [...history.made.values()].every((made) => isClosed(made) && !isAtWork(made));
   await until(isOver, HEALED_WITHIN_MS);
+  await voters.close();
   await leader.retire();
 }
 
@@ -136,6 +138,7 @@ async function judge(site: Site, started: readonly string[]): Promise<Finding[]>
       runs: history.runs,
       made: [...history.made.values()],
       intents: journal.intents,
+      ballots: site.ballots,
       forgotten: site.forgotten,
       workflowOf,
     }),

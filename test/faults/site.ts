@@ -7,16 +7,21 @@ import type { Cluster } from '../cluster/cluster.ts';
 import { bootSimulated } from '../integration/operator/setup.ts';
 import type { Load } from '../kit/load.ts';
 import { bundle } from '../kit/operator-process.ts';
+import { admit } from './admitted.ts';
 import type { ApiCall } from './api-call.ts';
+import { type Ballots, createBallots } from './ballots.ts';
 import type { DrawnWorkflow } from './drawn.ts';
 import { createFaults, type Injected } from './faults.ts';
-import type { Finding } from './findings.ts';
+import { type Finding, finding } from './findings.ts';
 import { type History, type Made, observe } from './history.ts';
 import { RECEIVER } from './kinds/http.ts';
-import { createRandom, type Random } from './random.ts';
 import { createJournal, type Journal } from './journal.ts';
+import { createPeopleApi, type PeopleApi } from './people-api.ts';
+import { persist } from './persist.ts';
+import { createRandom, type Random } from './random.ts';
 import { type Receiver, startReceiver } from './receiver.ts';
 import { createReplica, type Replica } from './replica.ts';
+import { createVoters, type Voters } from './voters.ts';
 
 /** Where a campaign takes place: a cluster, two operators behind proxies, and one who watches it all. */
 export interface Site extends AsyncDisposable {
@@ -32,6 +37,10 @@ export interface Site extends AsyncDisposable {
   forgotten: ReadonlySet<string>;
   /** Gives the workflow, and those that it runs, to the API server. */
   apply(workflow: DrawnWorkflow): Promise<void>;
+  /** Starts a run of it, as the one who is drawn to. Gives its name. */
+  start(workflow: DrawnWorkflow): Promise<string>;
+  ballots: Ballots;
+  voters: Voters;
   /** What was found wrong beside the journal's findings. */
   findings: Finding[];
   counts: ReadonlyMap<string, number>;
@@ -39,6 +48,9 @@ export interface Site extends AsyncDisposable {
   /** Keeps what there is to look at when the site is gone. Gives the folder. */
   keep(findings: readonly Finding[]): Promise<string>;
 }
+
+/** What is counted when something befalls an operator. */
+const BLOW = /^injected Kill|^killed |^asked to stop$|taken over from$/;
 
 /** Whether the step that does not end by itself is under way. */
 function isHanging({ steps }: DrawnWorkflow, { status }: WorkflowRun): boolean {
@@ -57,11 +69,21 @@ export async function openSite(options: { cluster: string; seed: string }): Prom
     if (!isKept) await rm(folder, { recursive: true });
   });
   const target = await loadConnection({ kubeconfig: cluster.kubeconfig });
+  const replicas: Replica[] = [];
+  const admitted = stack.use(
+    await admit(cluster, () => replicas.flatMap(({ admissionPort }) => admissionPort ?? [])),
+  );
   const random = createRandom(options.seed);
   const workflows = new Map<string, DrawnWorkflow>();
   const workflowOf = ({ spec }: WorkflowRun) => workflows.get(spec.workflowRef.name);
   const counts = new Map<string, number>();
-  const count = (what: string) => void counts.set(what, (counts.get(what) ?? 0) + 1);
+  let blow = Promise.withResolvers<void>();
+  const count = (what: string) => {
+    counts.set(what, (counts.get(what) ?? 0) + 1);
+    if (!BLOW.test(what)) return;
+    blow.resolve();
+    blow = Promise.withResolvers();
+  };
   const injected: object[] = [];
   const forgotten = new Set<string>();
   const onForgotten = ({ name }: ApiCall) => {
@@ -76,8 +98,10 @@ export async function openSite(options: { cluster: string; seed: string }): Prom
       injected.push({ at: new Date().toISOString(), replica: name, kind, ...call });
     };
     const faults = createFaults(random.fork(`faults ${name}`), onInjected);
-    const replica = await createReplica({ name, target, folder, program, faults, onForgotten });
+    const { operator: target, flags } = admitted;
+    const replica = await createReplica({ name, target, folder, flags, program, faults, onForgotten });
     stack.defer(() => replica.close());
+    replicas.push(replica);
     return replica;
   };
 
@@ -90,6 +114,18 @@ export async function openSite(options: { cluster: string; seed: string }): Prom
     count(`${made.kind} deleted by somebody`);
     history.remove(made).catch(() => undefined);
   };
+  const findings: Finding[] = [];
+  const people = stack.use(createPeopleApi(target));
+  const ballots = createBallots();
+  const voters = createVoters({
+    api: people,
+    ballots,
+    workflowOf,
+    count,
+    onWrong: (run, message) => void findings.push(finding('Wrong', run)(message)),
+    blow: () => blow.promise,
+  });
+  stack.defer(() => voters.close());
   const receiver = stack.use(await startReceiver());
   const cancelled = new Set<string>();
   /** What was drawn to be cancelled is cancelled when its last step is under way. */
@@ -99,12 +135,13 @@ export async function openSite(options: { cluster: string; seed: string }): Prom
     if (workflow?.endedBy !== 'Cancel' || !isHanging(workflow, run) || cancelled.has(name)) return;
     cancelled.add(name);
     count('run cancelled by somebody');
-    history.cancel(run).catch(() => cancelled.delete(name));
+    persist(() => history.cancel(run)).catch(() => cancelled.delete(name));
   };
   const history = await observe(target, {
     onRun(before, after) {
       journal.onRun(before, after);
       cancel(after);
+      voters.onRun(after);
     },
     onMade(made) {
       journal.onMade(made);
@@ -112,18 +149,20 @@ export async function openSite(options: { cluster: string; seed: string }): Prom
     },
   });
   stack.defer(() => history.close());
-  const replicas = [await replicaOf('a'), await replicaOf('b')] as const;
+  const pair = [await replicaOf('a'), await replicaOf('b')] as const;
   const cleanup = stack.move();
 
   return {
     cluster,
     load,
-    replicas,
+    replicas: pair,
     history,
     journal,
     random,
     receiver,
     forgotten,
+    ballots,
+    voters,
     async apply(workflow) {
       for (const one of [...workflow.children, workflow]) {
         workflows.set(one.name, one);
@@ -131,11 +170,12 @@ export async function openSite(options: { cluster: string; seed: string }): Prom
           ...(one.spec.params ?? []),
           { name: RECEIVER, type: 'string', default: receiver.url } as const,
         ];
-        await load.apply(one.name, { ...one.spec, params });
+        await persist(() => load.apply(one.name, { ...one.spec, params }));
       }
     },
+    start: (workflow) => startRun(people, workflow),
     workflowOf,
-    findings: [],
+    findings,
     counts,
     count,
     async keep(findings) {
@@ -154,4 +194,12 @@ export async function openSite(options: { cluster: string; seed: string }): Prom
     },
     [Symbol.asyncDispose]: () => cleanup.disposeAsync(),
   };
+}
+
+function startRun(people: PeopleApi, { name, startedBy }: DrawnWorkflow): Promise<string> {
+  return persist(async () => {
+    const answer = await people.create(startedBy, name);
+    if (!answer.taken) throw new Error('unheard' in answer ? answer.unheard : answer.message);
+    return answer.run.metadata.name ?? '';
+  });
 }

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { WorkflowRun } from '../../src/api/resources.ts';
 import type { StepStatus, WorkflowRunStatus } from '../../src/api/workflow-run.ts';
 import { type DrawnStep, type DrawnWorkflow, mainSteps } from './drawn.ts';
+import { isDealtWith } from './ended.ts';
 
 const hasEnded = (step: StepStatus | undefined) =>
   step !== undefined && step.phase !== 'Pending' && step.phase !== 'Running';
@@ -47,7 +48,22 @@ function stepProblems(before: StepStatus, after: StepStatus | undefined): string
   if ((after.attempt ?? 0) < attempt)
     return [`step ${name} went back from attempt ${attempt} to ${after.attempt}`];
   const renamed = after.attempt === attempt && before.job && after.job && after.job.name !== before.job.name;
-  return renamed ? [`attempt ${attempt} of step ${name} changed its Job`] : [];
+  return [
+    ...(renamed ? [`attempt ${attempt} of step ${name} changed its Job`] : []),
+    ...(before.approval && after.attempt === attempt ? questionProblems(before, after) : []),
+  ];
+}
+
+/** While people are asked, the question stays as it is, and no vote gets lost that was counted. */
+function questionProblems({ name, approval: before }: StepStatus, { approval: after }: StepStatus): string[] {
+  const { votes: old = [], ...question } = before ?? {};
+  const { votes: next = [], ...same } = after ?? {};
+  const changed = difference(question, same);
+  const lost = old.filter(({ user, time }) => !next.some((vote) => vote.user === user && vote.time >= time));
+  return [
+    ...(changed === '' ? [] : [`step ${name} asks for something else: ${changed}`]),
+    ...lost.map(({ user, decision }) => `step ${name} lost the vote of ${user}: ${decision}`),
+  ];
 }
 
 /** A step begins when what it waits for has ended, and, unless it is for failures, when nothing has failed. */
@@ -65,8 +81,10 @@ function startProblems({ steps }: DrawnWorkflow, step: DrawnStep, before: Steps,
   ];
 }
 
-const hadFailed = ({ name, forgiven }: DrawnStep, before: Steps) =>
-  before.get(name)?.phase === 'Failed' && !forgiven;
+const hadFailed = (step: DrawnStep, before: Steps) => {
+  const row = before.get(step.name);
+  return row?.phase === 'Failed' && !step.forgiven && !isDealtWith(step, row);
+};
 
 /** `field: before → after` of what differs. */
 function difference(before: object, after: object, except: readonly string[] = []): string {

@@ -3,6 +3,7 @@ import type { WorkflowRun } from '../../src/api/resources.ts';
 import type { DrawnWorkflow } from './drawn.ts';
 import { type Circumstances, type Ended, endedOf, phaseAfter } from './ended.ts';
 import type { Made } from './history.ts';
+import { expectedOf } from './row-ends.ts';
 
 /** What is wrong with the values that a Job of this run got from the run and from earlier steps. */
 export function valueProblems(
@@ -26,8 +27,9 @@ export function valueProblems(
     .map(([name, value]) => `step ${step.name} got ${name}=${env.get(name)}, and not ${value}`);
 }
 
-function outputOf(name: string, { workflow, rows }: Ended): string {
-  const step = workflow.steps.find((step) => step.name === name);
-  const succeeded = rows.get(name)?.phase === 'Succeeded';
-  return (succeeded ? step?.expected.outputs?.['value'] : undefined) ?? 'none';
+function outputOf(name: string, ended: Ended): string {
+  const step = ended.workflow.steps.find((step) => step.name === name);
+  const row = ended.rows.get(name);
+  if (!step || row?.phase !== 'Succeeded') return 'none';
+  return String(expectedOf(step, row, ended).outputs?.['value'] ?? 'none');
 }

@@ -41,6 +41,7 @@ test('every kind of step is drawn', () => {
     'condition',
     'http',
     'workflow',
+    'approval',
     'forEach',
     'dependsOn',
     'runIf',

@@ -11,6 +11,7 @@ import {
 import { kinds } from './kinds/index.ts';
 import type { DrawnTask, StepKind } from './kinds/kind.ts';
 import { hangs } from './kinds/script.ts';
+import { EVERYBODY, type PersonId } from './people.ts';
 import type { Random } from './random.ts';
 
 /** Ends a run of which one step does not end. */
@@ -21,6 +22,7 @@ const SIDES = ['then', 'else'] as const;
 interface Draft {
   name: string;
   random: Random;
+  starter: PersonId;
   steps: DrawnStep[];
   children: DrawnWorkflow[];
   /** What a step waits for that leaves it to the order of the list. */
@@ -36,7 +38,8 @@ interface Slot {
 
 /** Draws a workflow. The same random source gives the same one. */
 export function drawWorkflow(random: Random, name: string): DrawnWorkflow {
-  const draft: Draft = { name, random, steps: [], children: [], ends: [] };
+  const starter = random.pick(EVERYBODY);
+  const draft: Draft = { name, random, starter, steps: [], children: [], ends: [] };
   const endedBy = random.chance(0.16) ? random.pick(['Timeout', 'Cancel'] as const) : undefined;
   const count = random.int(1, 6);
   const hanging = endedBy ? random.int(0, count - 1) : -1;
@@ -52,7 +55,7 @@ export function drawWorkflow(random: Random, name: string): DrawnWorkflow {
   }
   const queued = random.chance(0.15);
   const { steps, children } = draft;
-  const drawn = { name, steps, children, queued, ...(endedBy ? { endedBy } : {}) };
+  const drawn = { name, steps, children, queued, startedBy: starter, ...(endedBy ? { endedBy } : {}) };
   return { ...drawn, spec: specOf(drawn) };
 }
 
@@ -74,15 +77,16 @@ function addStep(draft: Draft, slot: Slot): void {
   const order = slot.isFinal || slot.branch ? implied(draft) : drawOrder(draft);
   const before = [...ancestors([...steps, { name, waitsFor: order.waitsFor }], name)];
   const readable = steps.filter((other) => isReadable(other, slot, before)).map((other) => other.name);
-  const drawn = slot.kind.draw(random, { name, workflow: draft.name, before });
-  const { condition, children = [], task: _task, ...rest } = drawn;
+  const drawn = slot.kind.draw(random, { name, workflow: draft.name, starter: draft.starter, before });
+  const { condition, followUp = 0, children = [], task: _task, ...rest } = drawn;
   const step = {
     ...rest,
     name,
     isFinal: slot.isFinal,
     waitsFor: order.waitsFor,
     runIf: slot.isFinal ? 'Always' : drawRunIf(random),
-    forgiven: random.chance(0.4),
+    // Whether it goes on without an approval, `onReject` says.
+    forgiven: random.chance(0.4) && !drawn.approval,
     gate: drawGate(random, before),
     reads: readable.length > 0 && random.chance(0.5) ? random.pick(readable) : undefined,
     ...(slot.branch ? { branch: slot.branch } : {}),
@@ -93,11 +97,15 @@ function addStep(draft: Draft, slot: Slot): void {
   draft.children.push(...children);
   draft.ends = [name];
   if (condition) addBranches(draft, placed, condition);
+  if (followUp > 0) addFollowUp(draft, placed, followUp);
 }
 
-/** The outputs of a loop are a list, and have no member `value` to ask for. */
-const isReadable = ({ name, instances }: DrawnStep, slot: Slot, before: readonly string[]): boolean =>
-  !instances && (slot.isFinal || before.includes(name));
+/** The outputs of a loop are a list, and have no member `value` to ask for; those of an approval are its fields. */
+const isReadable = (
+  { name, instances, approval }: DrawnStep,
+  slot: Slot,
+  before: readonly string[],
+): boolean => !instances && approval?.fields.length !== 0 && (slot.isFinal || before.includes(name));
 
 /** Each branch is a small pipeline behind the condition; what comes next waits for the end of both. */
 function addBranches(
@@ -120,6 +128,19 @@ function addBranches(
   });
   spec.condition = { if: expressionOf(decides), ...Object.fromEntries(sides) };
   draft.ends = [...new Set(ends)];
+}
+
+/** What follows a rejection is a small pipeline of its own; what comes next waits for the approval alone. */
+function addFollowUp(draft: Draft, { name, spec }: DrawnStep, size: number): void {
+  const inBranch = kinds.filter(({ alsoIn }) => alsoIn.includes('Branch'));
+  const onReject: string[] = [];
+  for (let left = size; left > 0; left--) {
+    const kind = draft.random.weighted(inBranch);
+    addStep(draft, { kind, isFinal: false, branch: { condition: name, side: 'else' } });
+    onReject.push(...draft.ends);
+  }
+  if (spec.approval) spec.approval = { ...spec.approval, onReject };
+  draft.ends = [name];
 }
 
 interface Order {

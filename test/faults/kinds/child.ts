@@ -44,6 +44,7 @@ function drawChild(random: Random, place: Place): DrawnWorkflow {
     name,
     steps: [step],
     queued: false,
+    startedBy: place.starter,
     children: [],
     spec: { ...sharedSpec, steps: [step.spec], ...outputs },
   };

@@ -1,3 +1,4 @@
+import { approval } from './approval.ts';
 import { child } from './child.ts';
 import { condition } from './condition.ts';
 import { http } from './http.ts';
@@ -18,4 +19,5 @@ export const kinds: readonly StepKind[] = [
   condition,
   http,
   child,
+  approval,
 ];

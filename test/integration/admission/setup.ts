@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -16,7 +16,7 @@ import { bootSimulated } from '../operator/setup.ts';
 /** Namespace of the release, as the chart is rendered. */
 export const SYSTEM = 'system';
 export const TEAM = 'team-a';
-const RELEASE = 'demo-signalbox';
+export const RELEASE = 'demo-signalbox';
 const LIMIT_MS = 60_000;
 /** How long requests go to a replica that is about to end, or dead. */
 const UNHEARD_MS = 2_000;
@@ -62,9 +62,9 @@ export interface AdmissionSite extends AsyncDisposable {
   readonly ports: readonly number[];
 }
 
-const CLUSTER_KINDS = ['ServiceAccount', 'ClusterRole', 'ClusterRoleBinding', 'Role', 'RoleBinding'];
+export const CLUSTER_KINDS = ['ServiceAccount', 'ClusterRole', 'ClusterRoleBinding', 'Role', 'RoleBinding'];
 export const WEBHOOKS = ['ValidatingWebhookConfiguration', 'MutatingWebhookConfiguration'];
-const ADMISSION_KINDS = [...WEBHOOKS, 'ValidatingAdmissionPolicy', 'ValidatingAdmissionPolicyBinding'];
+export const ADMISSION_KINDS = [...WEBHOOKS, 'ValidatingAdmissionPolicy', 'ValidatingAdmissionPolicyBinding'];
 
 /** @param port of the way to the webhooks; the replicas listen on those after it */
 export async function bootAdmission(name: string, port: number): Promise<AdmissionSite> {
@@ -106,7 +106,7 @@ export async function bootAdmission(name: string, port: number): Promise<Admissi
 
   const ports: number[] = [];
   const portOf = new Map<OperatorProcess, number>();
-  const way = await startWay(port, ports);
+  const way = await startWay(port, () => ports);
   stack.defer(() => way.close());
   const hands = stack.use(await createHands(cluster, TEAM));
 
@@ -159,10 +159,10 @@ function identityOf(person: Person): string[] {
   return [`--as=${name}`, ...[...groups, 'system:authenticated'].map((group) => `--as-group=${group}`)];
 }
 
-const listOf = (items: readonly object[]) => ({ apiVersion: 'v1', kind: 'List', items });
+export const listOf = (items: readonly object[]) => ({ apiVersion: 'v1', kind: 'List', items });
 
 /** A control plane without a network of its own calls webhooks by address. */
-function atUrl(object: Manifest, port: number): Manifest {
+export function atUrl(object: Manifest, port: number): Manifest {
   if (!object.kind.endsWith('WebhookConfiguration')) return object;
   const { webhooks } = object as Manifest & { webhooks: ValidatingWebhook[] };
   const moved = webhooks.map((webhook) => ({
@@ -214,13 +214,19 @@ async function kubeconfigOf(cluster: Cluster, token: string): Promise<object> {
   };
 }
 
-/** Stands for the Service before the replicas: each connection goes to the next of them. */
-async function startWay(port: number, ports: readonly number[]) {
+/**
+ * Stands for the Service before the replicas: each connection goes to the next of them.
+ *
+ * @param port 0: any free one
+ * @param ports where there is a replica that is ready
+ */
+export async function startWay(port: number, ports: () => readonly number[]) {
   let isOpen = true;
   let next = 0;
   const sockets = new Set<Socket>();
   const server: Server = createServer((incoming) => {
-    const target = ports[(next += 1) % ports.length];
+    const targets = ports();
+    const target = targets[(next += 1) % targets.length];
     if (!isOpen || target === undefined) return incoming.destroy();
     const outgoing = connect(target, '127.0.0.1');
     for (const [one, other] of [
@@ -242,6 +248,7 @@ async function startWay(port: number, ports: readonly number[]) {
     for (const socket of sockets) socket.destroy();
   };
   return {
+    port: (server.address() as AddressInfo).port,
     reachable(is: boolean) {
       isOpen = is;
       if (!is) cut();
