@@ -4,6 +4,7 @@ import type { Transport } from '../kube/transport.ts';
 import type { Storage } from '../storage/storage.ts';
 import { createRoom } from './body.ts';
 import { startHttpsServer } from './https-server.ts';
+import { createIdentifier } from './pod-token.ts';
 import { Refusal, refusalOf, RETRY_AFTER_SECONDS } from './refusal.ts';
 import { type AuthenticatorOptions, type Caller, createAuthenticator } from './runner-auth.ts';
 import { createRoutes, type RunnerAnswer } from './runner-routes.ts';
@@ -27,7 +28,7 @@ export interface RunnerApiOptions {
   names: readonly string[];
   serving: Serving;
   storage: Storage;
-  /** To ask about tokens. Not held back by a lease: every replica serves. */
+  /** To read who signs tokens. Not held back by a lease: every replica serves. */
   transport: Transport;
   findPod: AuthenticatorOptions['findPod'];
   onAnswered: (request: AnsweredRequest) => void;
@@ -50,12 +51,8 @@ const REQUEST_TIMEOUT_MS = 5 * 60_000;
 
 export async function startRunnerApi(options: RunnerApiOptions): Promise<RunnerApi> {
   const { names, serving, storage, transport, findPod } = options;
-  const authenticate = createAuthenticator({
-    transport,
-    grants: storage.grants,
-    findPod,
-    now: () => performance.now(),
-  });
+  const identify = createIdentifier({ transport, now: () => Date.now() });
+  const authenticate = createAuthenticator({ identify, grants: storage.grants, findPod });
   const routes = createRoutes(storage, createRoom(ROOM_BYTES));
   const answer = async (incoming: IncomingMessage, seen: Seen): Promise<RunnerAnswer> => {
     const url = URL.parse(incoming.url ?? '', 'https://runner-api');

@@ -293,15 +293,13 @@ test('a proxy is in the environment of the operator', async () => {
   ]);
 });
 
-test('with a single namespace, and no admission, nothing but the CRDs and the review of tokens is of the cluster', async () => {
+test('with a single namespace, and no admission, nothing but the CRDs is of the cluster', async () => {
   const wide = async (values: Values) => {
     const objects = await render({ ...single, crds: { install: false }, ...values });
     const found = objects.filter(({ metadata }) => metadata.namespace === undefined);
     return found.map(({ kind, metadata }) => `${kind} ${metadata.name}`);
   };
-  const review = 'demo-signalbox-token-review';
-  const unadmitted = { admission: { enabled: false } };
-  assert.deepEqual(await wide(unadmitted), [`ClusterRole ${review}`, `ClusterRoleBinding ${review}`]);
+  assert.deepEqual(await wide({ admission: { enabled: false } }), []);
   assert.deepEqual(await wide({ runnerApi: { enabled: false } }), []);
   const objects = await render({ ...single, runnerApi: { enabled: false } });
   const namespaces = ofKind(objects, 'Role').map(({ metadata }) => `${metadata.namespace}/${metadata.name}`);

@@ -66,7 +66,6 @@ test('the operator may do its work, read Secrets by name alone, and nothing with
     'create pods -n any',
     'patch jobs.batch --subresource=status -n any',
     'create leases.coordination.k8s.io -n system',
-    'create tokenreviews.authentication.k8s.io',
     'list secrets -n system',
     'patch secrets -n system',
     'patch leases.coordination.k8s.io/signalbox -n system',
@@ -80,6 +79,7 @@ test('the operator may do its work, read Secrets by name alone, and nothing with
     'update workflowruns.signalbox.dev -n any',
     'patch deployments.apps -n system',
     'get nodes',
+    'create tokenreviews.authentication.k8s.io',
     'patch leases.coordination.k8s.io/other -n system',
     'patch leases.coordination.k8s.io/signalbox -n any',
   ];
