@@ -5,12 +5,15 @@ ARG BUILD_BASE=node:26-trixie-slim
 # What it runs on: glibc, CA certificates, and nothing that anybody could run.
 ARG BASE=gcr.io/distroless/base-debian13:nonroot
 
+FROM ${BASE} AS base
+
 FROM ${BUILD_BASE} AS build
 WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
 # No package needs its install script: the node package's would fetch a second Node.
 RUN npm ci --ignore-scripts
 COPY deploy/bundle.ts deploy/
+COPY deploy/sbom deploy/sbom
 COPY src src
 RUN node deploy/bundle.ts
 # /runtime is laid over the base: node, and its libraries beyond glibc where its loader looks for them.
@@ -19,6 +22,12 @@ RUN install -D -t /runtime/usr/local/bin "$(command -v node)" && \
       install -D -m 644 -t "/runtime$(realpath "$(dirname "$library")")" "$library" || exit 1; \
     done && \
     install -D -m 644 -t /runtime/app dist/main.js dist/main.js.map
+ARG VERSION=dev
+# What the image consists of: the base, what is laid over it, and what is in the bundle.
+RUN --mount=type=bind,from=base,target=/base \
+    node deploy/sbom/image.ts --name signalbox --version "${VERSION}" \
+      --base /base --overlay /runtime --bundle dist/main.cdx.json > sbom.cdx.json && \
+    install -D -m 644 -t /runtime/usr/share/signalbox sbom.cdx.json
 
 FROM ${BASE}
 ARG VERSION=dev

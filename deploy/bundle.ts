@@ -1,11 +1,13 @@
 /**
  * Makes the operator one file, `dist/main.js`, and the runner another, `dist/runner.js`, each with a source map of its
- * own code beside it. Run from the root of the repository: `node deploy/bundle.ts`.
+ * own code and a bill of materials (`dist/main.cdx.json`) beside it. Run from the root of the repository: `node deploy/bundle.ts`.
  */
-import { readFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { readFile, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build, type Plugin } from 'esbuild';
+import { build, type Metafile, type Plugin } from 'esbuild';
+import { billOf } from './sbom/bill.ts';
+import { lockfile, packagesOf } from './sbom/npm-packages.ts';
 
 /**
  * Says that importing a module of the Kubernetes client changes nothing, which its package.json leaves out. Then what
@@ -39,6 +41,22 @@ const mapOwnCodeOnly: Plugin = {
   },
 };
 
+/** Lists what is in each bundle: the packages of which at least one byte got into it. */
+async function writeBills({ outputs }: Metafile): Promise<void> {
+  const locked = lockfile.parse(JSON.parse(await readFile('package-lock.json', 'utf8')));
+  for (const [file, { inputs }] of Object.entries(outputs)) {
+    if (!file.endsWith('.js')) continue;
+    const used = Object.entries(inputs).filter(([, { bytesInOutput }]) => bytesInOutput > 0);
+    const parts = packagesOf(
+      used.map(([input]) => input),
+      locked,
+    );
+    const subject = { type: 'application', name: `signalbox-${basename(file, '.js')}` } as const;
+    const bill = billOf({ ...subject, version: locked.version }, parts);
+    await writeFile(file.replace(/\.js$/, '.cdx.json'), `${JSON.stringify(bill, undefined, 1)}\n`);
+  }
+}
+
 await build({
   entryPoints: { main: 'src/main.ts', runner: 'src/runner/main.ts' },
   outdir: 'dist',
@@ -47,6 +65,7 @@ await build({
   format: 'esm',
   target: 'node26',
   sourcemap: true,
+  metafile: true,
   // Names stay, for stack traces. Lines are short, because Node prints the one that an uncaught error came from.
   minifyWhitespace: true,
   minifySyntax: true,
@@ -56,7 +75,10 @@ await build({
   // For dependencies that are CommonJS and require() what Node has built in.
   banner: { js: "import{createRequire}from'node:module';const require=createRequire(import.meta.url);" },
   plugins: [shakeKubernetesClient, mapOwnCodeOnly],
-}).catch(() => {
-  // It has printed why.
-  process.exitCode = 1;
-});
+}).then(
+  ({ metafile }) => writeBills(metafile),
+  () => {
+    // It has printed why.
+    process.exitCode = 1;
+  },
+);

@@ -10,10 +10,11 @@ import { ensureTools } from './cluster/tools.ts';
 const stages: Stage[] = [
   {
     title: 'Unit',
-    files: ['src/**/*.test.ts', 'test/faults/*.test.ts'],
+    files: ['src/**/*.test.ts', 'deploy/**/*.test.ts', 'test/faults/*.test.ts'],
     concurrency: availableParallelism(),
   },
   { title: 'Chart', files: ['test/chart/*.test.ts'], concurrency: 1 },
+  { title: 'Supply chain', files: ['test/supply/*.test.ts'], concurrency: 1, tools: true },
   { title: 'Cluster', files: ['test/cluster/*.test.ts'], concurrency: 1, tools: true },
   { title: 'Integration', files: ['test/integration/**/*.test.ts'], concurrency: 2 },
   { title: 'End to end', files: ['test/e2e/*.test.ts'], concurrency: 1, tools: true },

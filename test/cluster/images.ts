@@ -13,7 +13,7 @@ export interface ImageSource {
   /** Name and tag, such as `localhost/signalbox/operator:dev`. */
   readonly tag: string;
   readonly dockerfile: string;
-  /** Folder that the Dockerfile copies from; its .dockerignore is heeded. */
+  /** Folder that the Dockerfile copies from. Its .dockerignore is heeded, or one of the Dockerfile's own beside that. */
   readonly context: string;
   /** Build arguments. One that is the tag of an image built here makes that image a part of what this one depends on. */
   readonly args?: Readonly<Record<string, string>>;
@@ -85,12 +85,21 @@ function folderOf(tag: string): string {
 }
 
 async function nameOfContent({ tag, dockerfile, context, args = {} }: ImageSource): Promise<string> {
-  const ignoreFile = path.join(context, '.dockerignore');
-  const isPart = contextFilter(existsSync(ignoreFile) ? await readFile(ignoreFile, 'utf8') : '');
+  const ignoreFile = ignoreFileOf({ dockerfile, context });
+  const isPart = contextFilter(ignoreFile === undefined ? '' : await readFile(ignoreFile, 'utf8'));
   const bases = Object.values(args).filter((value) => existsSync(folderOf(value)));
   const archives = await Promise.all(bases.map(async (base) => (await builtImage(base)).archive));
   const text = JSON.stringify([tag, args, archives]);
   return contentName([text, await readFile(dockerfile), ...(await filesUnder(context, isPart))]);
+}
+
+/** As BuildKit finds it: https://docs.docker.com/build/concepts/context/#filename-and-location */
+function ignoreFileOf({
+  dockerfile,
+  context,
+}: Pick<ImageSource, 'dockerfile' | 'context'>): string | undefined {
+  const places = [`${dockerfile}.dockerignore`, path.join(context, '.dockerignore')];
+  return places.find((place) => existsSync(place));
 }
 
 /** Builds an image and writes it as a docker-archive. */
@@ -100,6 +109,8 @@ export async function buildArchive(source: ImageSource, archive: string, report:
   await mkdir(storage, { recursive: true });
   const buildArguments = Object.entries(args).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]);
   const options = ['--isolation', 'chroot', '--layers', '--pull=never', '--tag', tag, '--file', dockerfile];
+  const ignoreFile = ignoreFileOf(source);
+  if (ignoreFile !== undefined) options.push('--ignorefile', ignoreFile);
   await buildah(['bud', ...options, ...(await npmSettings(storage)), ...buildArguments, context]);
   await buildah(['push', '--disable-compression', tag, `docker-archive:${archive}:${tag}`]);
   done();

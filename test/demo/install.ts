@@ -30,15 +30,7 @@ export async function install(
   values: Readonly<Record<string, string>> = {},
 ): Promise<Cluster> {
   const cluster = await boot(options, report);
-  const operator = await build(
-    {
-      tag: operatorImage,
-      dockerfile: path.join(root, 'Dockerfile'),
-      context: root,
-      args: { BUILD_BASE: baseImages.node, BASE: baseImages.debian },
-    },
-    report,
-  );
+  const operator = await buildOperator(report);
   await load(cluster, operator);
   await helmInstall(cluster, report, {
     'image.repository': OPERATOR,
@@ -98,19 +90,34 @@ export async function buildRunner(runner: Runner, report: Report): Promise<Image
 
 /** Boots a cluster that has the image of script steps. */
 export async function boot(options: ClusterOptions, report: Report): Promise<Cluster> {
+  const script = await buildScript(report);
+  const cluster = await up(options, report);
+  await load(cluster, script);
+  return cluster;
+}
+
+/** Builds the image of the operator. As root. */
+export async function buildOperator(report: Report): Promise<Image> {
   await buildBases(report);
-  const script = await build(
+  const args = { BUILD_BASE: baseImages.node, BASE: baseImages.debian };
+  return build(
+    { tag: operatorImage, dockerfile: path.join(root, 'Dockerfile'), context: root, args },
+    report,
+  );
+}
+
+/** Builds the image of script steps. As root. */
+export async function buildScript(report: Report): Promise<Image> {
+  await buildBases(report);
+  return build(
     {
       tag: scriptImage,
       dockerfile: path.join(root, 'deploy/images/script/Dockerfile'),
-      context: path.join(root, 'deploy/images/script'),
+      context: root,
       args: { BASE: baseImages.debian, NODE_BASE: baseImages.node, KUBECTL_BASE: baseImages.kubectl },
     },
     report,
   );
-  const cluster = await up(options, report);
-  await load(cluster, script);
-  return cluster;
 }
 
 /** Installs the chart, or upgrades what is installed, and waits until it is ready. */
