@@ -7,10 +7,16 @@ import { createBallot } from './gateway/admission/ballot.ts';
 import { type AnsweredReview, startAdmissionServer } from './gateway/admission/server.ts';
 import type { Metrics } from './gateway/metrics.ts';
 import { openTeams } from './gateway/teams-file.ts';
+import { readMetadata } from './kube/metadata.ts';
 import { keyOf } from './kube/store.ts';
 import type { Transport } from './kube/transport.ts';
 import type { RunnerServices } from './runner-services.ts';
+import { USE_LABEL } from './steps/labels.ts';
 import { createSeals } from './storage/seals.ts';
+import { SECRETS } from './storage/secret-blobs.ts';
+
+/** How long somebody who applies a workflow waits for a warning. */
+const SECRET_MS = 2000;
 
 /** What the API server asks before it writes our objects. */
 export interface AdmissionServices {
@@ -58,6 +64,11 @@ export async function startAdmission(config: Config, means: Means): Promise<Admi
     neighbours: {
       workflowSpec: (namespace, name) => cluster.workflows.store.get(keyOf({ namespace, name }))?.spec,
       hasProject: (namespace, name) => cluster.projects.store.get(keyOf({ namespace, name })) !== undefined,
+      async findSecret(namespace, name) {
+        const signal = AbortSignal.timeout(SECRET_MS);
+        const metadata = await readMetadata(transport, SECRETS, { namespace, name }, { signal });
+        return metadata && { isForUse: metadata.labels?.[USE_LABEL] === 'true' };
+      },
     },
     onAnswered: (review) => record(review, means),
   });

@@ -7,7 +7,11 @@ import { annotated, fakeRequest, fakeRights, outcomeOf } from './fake-review.ts'
 const script = (name: string, more: object = {}) => ({ name, script: { bash: 'true' }, ...more });
 const named = (name: string, spec: unknown) => ({ metadata: { name }, spec });
 
-const nobody: Neighbours = { workflowSpec: () => undefined, hasProject: () => false };
+const nobody: Neighbours = {
+  workflowSpec: () => undefined,
+  hasProject: () => false,
+  findSecret: async () => ({ isForUse: true }),
+};
 
 async function create(spec: unknown, { denied = [] as string[], neighbours = nobody } = {}) {
   const rights = fakeRights(...denied);
@@ -62,6 +66,63 @@ test('what is missing but may come is a warning', async () => {
       'spec.steps[0].terraform.project: there is no project net yet',
     ],
   });
+});
+
+test('a Secret that is missing, or may not be read, is a warning, once for each', async () => {
+  const there: Record<string, { isForUse: boolean }> = {
+    slack: { isForUse: false },
+    hook: { isForUse: true },
+    env: { isForUse: false },
+  };
+  const neighbours: Neighbours = { ...nobody, findSecret: async (_, name) => there[name] };
+  const key = (name: string) => ({ name, key: 'k' });
+  const steps = [
+    script('a', { pod: { imagePullSecrets: [{ name: 'pull' }] } }),
+    { name: 'b', script: { bash: 'true', secrets: { A: key('env'), B: key('gone'), C: key('gone') } } },
+    { name: 'c', slack: { channel: '#a', message: 'x' } },
+    { name: 'd', slack: { channel: '#b', message: 'x' } },
+    { name: 'e', slack: { webhook: key('hook') } },
+  ];
+  const label = 'kubectl label secret slack signalbox.dev/use=true';
+  const { verdict } = await create({ steps }, { neighbours });
+  assert.deepEqual(verdict, {
+    allowed: true,
+    warnings: [
+      'spec.steps[0].pod.imagePullSecrets[0]: there is no Secret pull yet',
+      'spec.steps[1].script.secrets.B: there is no Secret gone yet',
+      `spec.steps[2].slack.token: Secret slack may not be read for steps yet: ${label}`,
+    ],
+  });
+  const failing = { ...nobody, findSecret: () => Promise.reject(new Error('no answer')) };
+  assert.deepEqual((await create({ steps }, { neighbours: failing })).verdict, {
+    allowed: true,
+    warnings: [],
+  });
+});
+
+test('so is one that a project names', async () => {
+  const key = (name: string) => ({ name, key: 'k' });
+  const spec = {
+    git: { url: 'https://example.com/a.git', credentials: { name: 'git' } },
+    terraform: { varsFrom: { token: key('vars') } },
+    ansible: { credentials: { name: 'ssh' }, vault: key('vault') },
+    secrets: { A: key('env') },
+    caBundle: { secret: key('ca') },
+  };
+  const neighbours: Neighbours = { ...nobody, findSecret: async () => undefined };
+  const verdict = await reviewProject(
+    fakeRequest('projects', named('net', spec)),
+    fakeRights().mayDo,
+    neighbours,
+  );
+  assert.deepEqual(verdict.allowed && verdict.warnings, [
+    'spec.git.credentials: there is no Secret git yet',
+    'spec.terraform.varsFrom.token: there is no Secret vars yet',
+    'spec.ansible.credentials: there is no Secret ssh yet',
+    'spec.ansible.vault: there is no Secret vault yet',
+    'spec.secrets.A: there is no Secret env yet',
+    'spec.caBundle.secret: there is no Secret ca yet',
+  ]);
 });
 
 const everything = {
@@ -127,7 +188,9 @@ test('a project asks for its service account, and for control where a lock is br
   const spec = { git: { url: 'https://example.com/a.git' }, serviceAccountName: 'cloud' };
   const right = 'create serviceaccounts/token cloud';
   const judge = async (...denied: string[]) =>
-    outcomeOf(await reviewProject(fakeRequest('projects', named('net', spec)), fakeRights(...denied).mayDo));
+    outcomeOf(
+      await reviewProject(fakeRequest('projects', named('net', spec)), fakeRights(...denied).mayDo, nobody),
+    );
   assert.deepEqual(await judge(), ['allowed']);
   assert.match(
     (await judge(right)).join(),
@@ -141,7 +204,7 @@ test('a project asks for its service account, and for control where a lock is br
   );
   const control = fakeRights('control projects.signalbox.dev one');
   assert.match(
-    outcomeOf(await reviewProject(unlock, control.mayDo)).join(),
+    outcomeOf(await reviewProject(unlock, control.mayDo, nobody)).join(),
     /takes the verb control on projects$/,
   );
 });

@@ -8,12 +8,15 @@ import { stepTypes } from '../../steps/index.ts';
 import type { MayDo } from './access.ts';
 import { changesOf, deniedChanges, type Plural, requestsOf } from './changes.ts';
 import { type AdmissionRequest, forbidden, invalid, type Verdict } from './review.ts';
+import { type NamedSecret, secretsOfProject, secretsOfWorkflow, secretWarnings } from './secrets.ts';
 import { deniedUses, usesOfProject, usesOfWorkflow } from './uses.ts';
 
 /** What is known of the other objects of a namespace. */
 export interface Neighbours {
   workflowSpec(namespace: string, name: string): WorkflowSpec | undefined;
   hasProject(namespace: string, name: string): boolean;
+  /** Undefined when it is not there. */
+  findSecret(namespace: string, name: string): Promise<{ isForUse: boolean } | undefined>;
 }
 
 /** Judges a Workflow that somebody writes: what is wrong with it, and whether they may. */
@@ -35,18 +38,28 @@ export async function reviewWorkflow(
   if (problems.length > 0) return invalid(problems);
   const uses = await deniedUses(usesOfWorkflow(parsed.data), mayDo, userInfo.username);
   if (uses.length > 0) return forbidden(uses);
-  return { allowed: true, warnings: warningsOf(parsed.data, namespace, neighbours).map(textOf) };
+  const secrets = await missingSecrets(secretsOfWorkflow(parsed.data), request, neighbours);
+  return {
+    allowed: true,
+    warnings: [...warningsOf(parsed.data, namespace, neighbours), ...secrets].map(textOf),
+  };
 }
 
 /** Judges a Project that somebody writes. What is wrong with it, its schema says. */
-export async function reviewProject(request: AdmissionRequest, mayDo: MayDo): Promise<Verdict> {
+export async function reviewProject(
+  request: AdmissionRequest,
+  mayDo: MayDo,
+  neighbours: Neighbours,
+): Promise<Verdict> {
   const denied = await deniedParts('projects', request, mayDo);
   if (denied) return denied;
   if (!isSpecNew(request)) return { allowed: true };
   const parsed = projectSpec.safeParse(request.object.spec);
   if (!parsed.success) return invalid(schemaProblems(parsed.error));
   const uses = await deniedUses(usesOfProject(parsed.data), mayDo, request.userInfo.username);
-  return uses.length > 0 ? forbidden(uses) : { allowed: true };
+  if (uses.length > 0) return forbidden(uses);
+  const warnings = await missingSecrets(secretsOfProject(parsed.data), request, neighbours);
+  return { allowed: true, warnings: warnings.map(textOf) };
 }
 
 /** The refusal, when somebody changes more than they may. */
@@ -67,6 +80,15 @@ function isSpecNew({ object, oldObject }: AdmissionRequest): boolean {
 }
 
 const textOf = ({ field, message }: Problem): string => `${field}: ${message}`;
+
+/** Nothing depends on a warning: when the API server gives no answer, there is none. */
+function missingSecrets(
+  secrets: readonly NamedSecret[],
+  { namespace }: AdmissionRequest,
+  neighbours: Neighbours,
+): Promise<Problem[]> {
+  return secretWarnings(secrets, (name) => neighbours.findSecret(namespace, name)).catch(() => []);
+}
 
 /** What may be right in a moment, when the other object is applied too. */
 function warningsOf(spec: WorkflowSpec, namespace: string, neighbours: Neighbours): Problem[] {

@@ -27,7 +27,11 @@ async function serve(t: TestContext, { apiFails = false } = {}) {
     port: 0,
     serving: { current: () => current, subscribe: () => {} },
     transport,
-    neighbours: { workflowSpec: () => undefined, hasProject: () => false },
+    neighbours: {
+      workflowSpec: () => undefined,
+      hasProject: () => false,
+      findSecret: async () => undefined,
+    },
     ballot: {
       runBy: () => 'x',
       judgeCreate: async () => ({ allowed: true, changes: { 'signalbox.dev/created-by': 'x' } }),

@@ -58,7 +58,10 @@ export function startAdmissionServer(options: AdmissionServerOptions): Promise<H
       review: (request, mayDo) => reviewWorkflow(request, mayDo, neighbours),
     },
     manualruns: { plural: 'workflows', review: (request) => reviewManualRun(request, ballot) },
-    projects: { plural: 'projects', review: reviewProject },
+    projects: {
+      plural: 'projects',
+      review: (request, mayDo) => reviewProject(request, mayDo, neighbours),
+    },
     workflowruns: {
       plural: 'workflowruns',
       review: (request, mayDo) => reviewRun(request, mayDo, ballot),

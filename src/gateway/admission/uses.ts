@@ -1,9 +1,9 @@
 import type { FinallyStep, Step } from '../../api/step.ts';
-import { DEFAULT_TOKEN } from '../../api/slack-step.ts';
 import type { ProjectSpec } from '../../api/project.ts';
 import type { WorkflowSpec } from '../../api/workflow.ts';
 import type { Problem } from '../../engine/model.ts';
 import { type MayDo, type Right, rightText } from './access.ts';
+import { type NamedSecret, secretsOfWorkflow } from './secrets.ts';
 
 // Whoever writes a workflow has its steps do what they could not do themselves, unless they are asked for the same rights.
 
@@ -26,19 +26,15 @@ export function usesOfWorkflow(spec: WorkflowSpec): Use[] {
     steps: spec.steps,
     finally: spec.finally ?? [],
   };
-  const steps = Object.entries(lists).flatMap(([list, entries]) =>
-    entries.flatMap((step, index) => usesOfStep(step, `spec.${list}[${index}]`)),
+  const accounts = Object.entries(lists).flatMap(([list, entries]) =>
+    entries.flatMap(({ pod }, index) => accountUse(pod?.serviceAccountName, `spec.${list}[${index}].pod`)),
   );
-  const notifications = Object.entries(spec.notifications ?? {}).flatMap(([event, entries]) =>
-    (entries ?? []).flatMap(({ slack }, index) =>
-      slackUses(slack, `spec.notifications.${event}[${index}].slack`),
-    ),
-  );
+  const secrets = secretsOfWorkflow(spec).filter(({ readBy }) => readBy === 'Operator');
   return [
     pods,
     ...accountUse(spec.podDefaults?.serviceAccountName, 'spec.podDefaults'),
-    ...steps,
-    ...notifications,
+    ...accounts,
+    ...secrets.map(secretUse),
   ];
 }
 
@@ -48,24 +44,6 @@ export const usesOfProject = ({ serviceAccountName }: ProjectSpec): Use[] => [
   ...accountUse(serviceAccountName, 'spec'),
 ];
 
-function usesOfStep({ pod, http, slack }: Step | FinallyStep, field: string): Use[] {
-  const headers = Object.entries(http?.secretHeaders ?? {}).map(([header, { name }]) =>
-    secretUse(name, `${field}.http.secretHeaders.${header}`),
-  );
-  const authority = http?.caFrom?.secret;
-  return [
-    ...accountUse(pod?.serviceAccountName, `${field}.pod`),
-    ...headers,
-    ...(authority ? [secretUse(authority.name, `${field}.http.caFrom.secret`)] : []),
-    ...(slack ? slackUses(slack, `${field}.slack`) : []),
-  ];
-}
-
-function slackUses({ token, webhook }: NonNullable<Step['slack']>, field: string): Use[] {
-  if (webhook) return [secretUse(webhook.name, `${field}.webhook`)];
-  return [secretUse((token ?? DEFAULT_TOKEN).name, `${field}.token`)];
-}
-
 /** Who may ask for a token of the account can do everything that a pod with its token can. */
 function accountUse(name: string | undefined, field: string): Use[] {
   if (name === undefined) return [];
@@ -74,7 +52,7 @@ function accountUse(name: string | undefined, field: string): Use[] {
 }
 
 /** The operator reads it for the step, and may send it anywhere. */
-function secretUse(name: string, field: string): Use {
+function secretUse({ name, field }: NamedSecret): Use {
   return { field, what: `the Secret ${name}`, right: { verb: 'get', group: '', resource: 'secrets', name } };
 }
 

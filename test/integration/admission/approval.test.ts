@@ -20,10 +20,15 @@ const script = (name: string) => ({ name, script: { bash: 'true' } });
 const gate = { name: 'approval', approval: { approvers: ['team:platform'], timeout: '1h' } };
 const pipeline = { steps: [script('plan'), gate, script('apply')] } as Spec;
 
-async function apply(person: Person, name: string, spec: Spec) {
-  const workflow = { apiVersion: 'signalbox.dev/v1alpha1', kind: 'Workflow', metadata: { name }, spec };
-  return told(await site.as(person)(['apply', '-f', '-'], JSON.stringify(workflow)));
-}
+const workflowOf = (name: string, spec: Spec) => ({
+  apiVersion: 'signalbox.dev/v1alpha1',
+  kind: 'Workflow',
+  metadata: { name },
+  spec,
+});
+
+const apply = async (person: Person, name: string, spec: Spec) =>
+  told(await site.as(person)(['apply', '-f', '-'], JSON.stringify(workflowOf(name, spec))));
 
 /** Starts a run as somebody, by kubectl create, and gives its name. */
 async function start(person: Person, workflow: string): Promise<string> {
@@ -58,6 +63,22 @@ test('the author starts a deployment, a member of the team approves it, and it g
     status?.steps?.map(({ phase }) => phase),
     ['Succeeded', 'Succeeded', 'Succeeded'],
   );
+});
+
+test('a Secret that steps need is warned about until it is there and may be read', async () => {
+  const ada = site.as('ada');
+  const steps = [{ name: 'tell', slack: { channel: '#a', message: 'x' } }];
+  const applied = async (timeout: string) => {
+    const workflow = workflowOf('tell', { steps, timeout });
+    return told(await ada(['apply', '--warnings-as-errors', '-f', '-'], JSON.stringify(workflow)));
+  };
+  assert.match(await applied('1m'), /^no: .*spec\.steps\[0\]\.slack\.token: there is no Secret slack yet/);
+  const made = await ada(['create', 'secret', 'generic', 'slack', '--from-literal=token=xoxb-1']);
+  assert.ok(made.ok, made.text);
+  assert.match(await applied('2m'), /^no: .*kubectl label secret slack signalbox\.dev\/use=true/);
+  const labelled = await ada(['label', 'secret', 'slack', 'signalbox.dev/use=true']);
+  assert.ok(labelled.ok, labelled.text);
+  assert.match(await applied('3m'), /^yes: .*configured/);
 });
 
 test('who asks for a run by an annotation can not approve it', async () => {
