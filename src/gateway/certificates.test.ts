@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -9,6 +10,7 @@ import { type TestContext, test } from 'node:test';
 import { connect, createServer } from 'node:tls';
 import { promisify } from 'node:util';
 import { type Certified, makeAuthority, makeServerCertificate } from './certificates.ts';
+import { partsOf } from './der.ts';
 
 const DAY_MS = 24 * 60 * 60_000;
 const validity = { from: Date.now() - DAY_MS, to: Date.now() + 90 * DAY_MS };
@@ -68,6 +70,42 @@ test('a client that trusts the authority connects, under the names alone', async
   // Of the same name, with another key.
   const other = makeAuthority('signalbox', validity).certificate;
   assert.notEqual(await handshake(server, other, 'signalbox.system.svc'), 'accepted');
+});
+
+test('an authority that others have made signs like one of its own', async (t) => {
+  const cwd = await mkdtemp(path.join(tmpdir(), 'certificates-'));
+  t.after(() => rm(cwd, { recursive: true }));
+  // As Go writes names, and unlike ours: printable strings, and an identifier of the key that is no hash of it.
+  const settings = `
+[req]
+distinguished_name = name
+x509_extensions = authority
+string_mask = default
+prompt = no
+[name]
+O = Example
+CN = An authority
+[authority]
+basicConstraints = critical, CA:TRUE
+keyUsage = critical, keyCertSign
+subjectKeyIdentifier = 0102030405
+authorityKeyIdentifier = keyid:always
+`;
+  await writeFile(path.join(cwd, 'settings'), settings);
+  const made =
+    'req -x509 -config settings -newkey ec -pkeyopt ec_paramgen_curve:P-384 -nodes -keyout ca.key -out ca.pem';
+  await promisify(execFile)('openssl', made.split(' '), { cwd });
+  const read = (name: string) => readFile(path.join(cwd, name), 'utf8');
+  const authority = { certificate: await read('ca.pem'), key: await read('ca.key') };
+  const server = makeServerCertificate(authority, names, validity);
+  const files = { 'ca.pem': authority.certificate, 'server.pem': server.certificate };
+  const verify = ['verify', '-x509_strict', '-purpose', 'sslserver', '-CAfile', 'ca.pem', 'server.pem'];
+  assert.match(await openssl(t, files, ...verify), /server\.pem: OK/);
+  assert.equal(await handshake(server, authority.certificate, 'signalbox.system.svc'), 'accepted');
+  // Go compares names byte by byte.
+  const nameIn = (pem: string, index: number) =>
+    partsOf(partsOf(new X509Certificate(pem).raw)[0] ?? Buffer.of())[index];
+  assert.deepEqual(nameIn(server.certificate, 3), nameIn(authority.certificate, 5));
 });
 
 test('a certificate that has ended, or is far in the future, is as it says', async () => {

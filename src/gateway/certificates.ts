@@ -1,7 +1,6 @@
 import {
   createHash,
   createPrivateKey,
-  createPublicKey,
   generateKeyPairSync,
   type KeyObject,
   randomBytes,
@@ -13,9 +12,11 @@ import { domainToASCII } from 'node:url';
 import {
   bitString,
   boolean,
+  contentOf,
   integer,
   octetString,
   oid,
+  partsOf,
   sequence,
   set,
   tagged,
@@ -53,7 +54,7 @@ export function makeAuthority(name: string, validity: Validity): Certified {
   const certificate = certify({
     subject: name,
     publicKey,
-    issuer: { name, key: privateKey, keyId: keyIdOf(publicKey) },
+    issuer: { name: distinguishedName(name), key: privateKey, keyId: keyIdOf(publicKey) },
     validity,
     extensions: [
       extension(OIDS.basicConstraints, 'critical', sequence(boolean(true))),
@@ -71,12 +72,13 @@ export function makeServerCertificate(
   validity: Validity,
 ): Certified {
   const { privateKey, publicKey } = newKey();
-  const issuerKey = createPrivateKey(authority.key);
-  const issuerName = commonNameOf(new X509Certificate(authority.certificate));
   const certificate = certify({
     subject: names[0] ?? '',
     publicKey,
-    issuer: { name: issuerName, key: issuerKey, keyId: keyIdOf(createPublicKey(issuerKey)) },
+    issuer: {
+      ...namesOf(new X509Certificate(authority.certificate)),
+      key: createPrivateKey(authority.key),
+    },
     validity,
     extensions: [
       extension(OIDS.basicConstraints, 'critical', sequence()),
@@ -107,7 +109,8 @@ export const endOf = (pem: string): number => Date.parse(new X509Certificate(pem
 interface Request {
   subject: string;
   publicKey: KeyObject;
-  issuer: { name: string; key: KeyObject; keyId: Buffer };
+  /** The name is one of X.501, in DER. */
+  issuer: { name: Buffer; key: KeyObject; keyId: Buffer };
   validity: Validity;
   extensions: Buffer[];
 }
@@ -125,7 +128,7 @@ function certify({ subject, publicKey, issuer, validity, extensions }: Request):
     tagged(0xa0, integer(Buffer.of(2))),
     integer(serial),
     algorithm,
-    distinguishedName(issuer.name),
+    issuer.name,
     sequence(time(new Date(validity.from)), time(new Date(validity.to))),
     distinguishedName(subject),
     publicKey.export({ type: 'spki', format: 'der' }),
@@ -158,8 +161,22 @@ function addressBytes(address: string): Buffer {
   return Buffer.from([...first, ...middle, ...last].map((group) => group.padStart(4, '0')).join(''), 'hex');
 }
 
-function commonNameOf({ subject }: X509Certificate): string {
-  return /^CN=(.*)$/m.exec(subject)?.[1] ?? '';
+/**
+ * How certificates that an authority signs have to name it: byte by byte as it does itself, for Go compares bytes, and by the
+ * identifier of its key that it gives, for OpenSSL compares that. An authority that others have made has its own of both.
+ */
+function namesOf({ raw, publicKey }: X509Certificate): { name: Buffer; keyId: Buffer } {
+  const [content = raw] = partsOf(raw);
+  // version, serial number, algorithm, issuer, validity, subject
+  const [, , , , , name = raw, ...others] = partsOf(content);
+  const extensions = others
+    .filter((part) => part[0] === 0xa3)
+    .flatMap(partsOf)
+    .flatMap(partsOf);
+  const id = oid(OIDS.subjectKeyIdentifier);
+  const found = extensions.map(partsOf).find(([type]) => type?.equals(id));
+  const value = found?.at(-1);
+  return { name, keyId: value ? contentOf(contentOf(value)) : keyIdOf(publicKey) };
 }
 
 /** SHA-1 of the public key, as RFC 5280, section 4.2.1.2 proposes: it is there to find it, not to protect it. */

@@ -1,4 +1,4 @@
-// Writes ASN.1 in its distinguished encoding (DER, ITU-T X.690), as far as a certificate needs it.
+// Writes ASN.1 in its distinguished encoding (DER, ITU-T X.690), as far as a certificate needs it, and takes it apart again.
 
 /** Numbers of the types, with the bit that says that they are made of others. */
 const TAGS = {
@@ -69,4 +69,30 @@ export function time(date: Date): Buffer {
   return date.getUTCFullYear() < 2050
     ? tagged(TAGS.utcTime, Buffer.from(digits.slice(2)))
     : tagged(TAGS.generalizedTime, Buffer.from(digits));
+}
+
+/** What a value is made of: its content without its own tag and length. */
+export function contentOf(value: Buffer): Buffer {
+  const { start, end } = extentOf(value);
+  return value.subarray(start, end);
+}
+
+/** The values that one is made of, each with its tag and length. */
+export function partsOf(value: Buffer): Buffer[] {
+  const parts: Buffer[] = [];
+  for (let rest = contentOf(value); rest.length > 0; ) {
+    const { end } = extentOf(rest);
+    parts.push(rest.subarray(0, end));
+    rest = rest.subarray(end);
+  }
+  return parts;
+}
+
+/** Where the content of the first value begins and ends. */
+function extentOf(bytes: Buffer): { start: number; end: number } {
+  const first = bytes.readUInt8(1);
+  if (first < 0x80) return { start: 2, end: 2 + first };
+  const count = first & 0x7f;
+  const start = 2 + count;
+  return { start, end: start + bytes.readUIntBE(2, count) };
 }
