@@ -263,6 +263,17 @@ test('people get roles of four kinds, of which three go into edit; one who may p
   assert.ok(!JSON.stringify(plain).includes('aggregate-to'));
 });
 
+test('with a single namespace, people get the same roles there, and they go into no others', async () => {
+  const rules = (objects: readonly Manifest[], kind: string) =>
+    ofKind<ClusterRole>(objects, kind)
+      .filter(({ metadata }) => /-(viewer|approver|operator|author)$/.test(metadata?.name ?? ''))
+      .map(({ metadata, rules }) => [metadata?.name, rules]);
+  const objects = await render(single);
+  assert.deepEqual(rules(objects, 'Role'), rules(await render(), 'ClusterRole'));
+  assert.equal(rules(objects, 'Role').length, 4);
+  assert.ok(!JSON.stringify(objects).includes('aggregate-to'));
+});
+
 test('an object store needs credentials', async () => {
   await assert.rejects(render({ s3: { endpoint: 'https://s3.example.com' } }), /needs s3\.credentialsSecret/);
 });
@@ -303,7 +314,8 @@ test('with a single namespace, and no admission, nothing but the CRDs is of the 
   assert.deepEqual(await wide({ runnerApi: { enabled: false } }), []);
   const objects = await render({ ...single, runnerApi: { enabled: false } });
   const namespaces = ofKind(objects, 'Role').map(({ metadata }) => `${metadata.namespace}/${metadata.name}`);
-  assert.deepEqual(namespaces, ['team-a/demo-signalbox', 'system/demo-signalbox-lease']);
+  const forPeople = ['viewer', 'approver', 'operator', 'author'].map((who) => `team-a/demo-signalbox-${who}`);
+  assert.deepEqual(namespaces, ['team-a/demo-signalbox', 'system/demo-signalbox-lease', ...forPeople]);
   assert.ok(argumentsOf(objects).includes('--namespace=team-a'));
 });
 

@@ -65,10 +65,13 @@ by the name given, nor those by which Kubernetes deletes.
     || object.metadata.?ownerReferences.orValue([]) != oldObject.metadata.?ownerReferences.orValue([])
 {{- end -}}
 
-{{/* Labels of a role for people that goes into roles of the cluster's own; call with (list "edit admin" $). */}}
+{{/*
+Labels of a role for people, by which it goes into roles of the cluster's own: those take none that are of one namespace.
+Call with (list "edit admin" $).
+*/}}
 {{- define "signalbox.userRoleLabels" -}}
 {{- include "signalbox.labels" (last .) }}
-{{- if (last .).Values.rbac.aggregate }}
+{{- if and (last .).Values.rbac.aggregate (not (last .).Values.namespace) }}
 {{- range splitList " " (first .) }}
 rbac.authorization.k8s.io/aggregate-to-{{ . }}: "true"
 {{- end }}
