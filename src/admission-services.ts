@@ -5,6 +5,7 @@ import type { Cluster } from './controllers/cluster.ts';
 import { createRegistration, type Registration } from './gateway/admission/registration.ts';
 import { createBallot } from './gateway/admission/ballot.ts';
 import { type AnsweredReview, startAdmissionServer } from './gateway/admission/server.ts';
+import { type ClientAuthorities, openClientAuthorities } from './gateway/client-authorities.ts';
 import type { Metrics } from './gateway/metrics.ts';
 import { openTeams } from './gateway/teams-file.ts';
 import { readMetadata } from './kube/metadata.ts';
@@ -52,9 +53,11 @@ export async function startAdmission(config: Config, means: Means): Promise<Admi
   const { log, cluster, transport } = means;
   const { serving, keys } = means.services;
   const teams = await openTeams(config['teams-file']);
+  const clients = await clientsOf(config, means);
   const server = await startAdmissionServer({
     port,
     serving,
+    clients,
     transport,
     ballot: createBallot({
       sealing: createSeals(keys),
@@ -74,8 +77,10 @@ export async function startAdmission(config: Config, means: Means): Promise<Admi
   });
   const registration = registrationOf(config, means);
   log.info({ admissionPort: server.port }, 'admission is on');
+  const run = async (signal: AbortSignal) =>
+    void (await Promise.all([registration.run(signal), clients?.run(signal)]));
   return {
-    run: registration.run,
+    run,
     settled: registration.settled,
     async drain() {
       server.drain();
@@ -83,6 +88,16 @@ export async function startAdmission(config: Config, means: Means): Promise<Admi
     },
     close: server.close,
   };
+}
+
+/** Whose certificates the API server has to show. By itself it has none. */
+async function clientsOf(config: Config, { log }: Means): Promise<ClientAuthorities | undefined> {
+  const file = config['admission-client-ca-file'];
+  if (file === undefined) return undefined;
+  const onError = (error: unknown) => log.warn({ err: error }, 'authorities of callers not taken');
+  const clients = await openClientAuthorities({ file, onError });
+  log.info({ file }, 'admission asks callers for a certificate');
+  return clients;
 }
 
 /** Without a configuration to keep, whoever made it has said whom to trust, and there is nothing to do. */

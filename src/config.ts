@@ -130,6 +130,13 @@ const schema = z.strictObject({
     .describe(
       'Name of the two webhook configurations in which the operator keeps whom to trust. Default: somebody else does.',
     ),
+  'admission-client-ca-file': z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'Authorities in PEM of the certificate that the API server shows to webhooks. Default: it needs to show none.',
+    ),
   'storage-s3-endpoint': z
     .url({ protocol: /^https?$/ })
     .optional()

@@ -16,7 +16,7 @@ import { createRunAttempts } from './controllers/run-attempts.ts';
 import { createRunController } from './controllers/run-controller.ts';
 import { createWorkflowController } from './controllers/workflow-controller.ts';
 import { createMetrics, type Metrics } from './gateway/metrics.ts';
-import { CertificateError } from './gateway/mounted-certificate.ts';
+import { CertificateError } from './gateway/certificate-error.ts';
 import { startGateway } from './gateway/server.ts';
 import { loadConnection } from './kube/config.ts';
 import { createEventRecorder, EVENTS } from './kube/events.ts';

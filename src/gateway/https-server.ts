@@ -1,12 +1,15 @@
 import type { RequestListener } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import type { ClientAuthorities } from './client-authorities.ts';
 import type { Serving } from './serving.ts';
 
 export interface HttpsServerOptions {
   /** 0: any free one. */
   port: number;
   serving: Pick<Serving, 'current' | 'subscribe'>;
+  /** Whose certificates callers have to show. Default: they need none. */
+  clients?: Pick<ClientAuthorities, 'current' | 'subscribe'> | undefined;
   /** A request has to arrive within this time. */
   requestTimeoutMs: number;
 }
@@ -25,13 +28,19 @@ const KEEP_ALIVE_MS = 120_000;
 const CLOSE_GRACE_MS = 5_000;
 
 export async function startHttpsServer(
-  { port, serving, requestTimeoutMs }: HttpsServerOptions,
+  { port, serving, clients, requestTimeoutMs }: HttpsServerOptions,
   listener: RequestListener,
 ): Promise<HttpsServer> {
   let isDraining = false;
+  const tlsOf = () => {
+    const { cert, key } = serving.current();
+    return { cert, key, ...(clients ? { ca: clients.current() } : {}) };
+  };
   const server = createServer(
     {
-      ...tlsOf(serving),
+      ...tlsOf(),
+      requestCert: clients !== undefined,
+      rejectUnauthorized: clients !== undefined,
       requestTimeout: requestTimeoutMs,
       keepAliveTimeout: KEEP_ALIVE_MS,
       minVersion: 'TLSv1.2',
@@ -41,7 +50,7 @@ export async function startHttpsServer(
       listener(incoming, response);
     },
   );
-  serving.subscribe(() => server.setSecureContext(tlsOf(serving)));
+  for (const one of [serving, clients]) one?.subscribe(() => server.setSecureContext(tlsOf()));
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, resolve);
@@ -51,11 +60,6 @@ export async function startHttpsServer(
     drain: () => void (isDraining = true),
     close: () => close(server),
   };
-}
-
-function tlsOf(serving: HttpsServerOptions['serving']): { cert: string; key: string } {
-  const { cert, key } = serving.current();
-  return { cert, key };
 }
 
 async function close(server: Server): Promise<void> {

@@ -8,16 +8,11 @@ import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { connect } from 'node:tls';
 import { promisify } from 'node:util';
+import { CertificateError, type CertificateProblem } from './certificate-error.ts';
 import { makeAuthority, makeServerCertificate } from './certificates.ts';
 import { fakeMount, type Files } from './fake-mount.ts';
 import { startHttpsServer } from './https-server.ts';
-import {
-  CertificateError,
-  type CertificateProblem,
-  type MountedOptions,
-  openMountedServing,
-  readMountedCertificate,
-} from './mounted-certificate.ts';
+import { type MountedOptions, openMountedServing, readMountedCertificate } from './mounted-certificate.ts';
 
 const DAY_MS = 24 * 60 * 60_000;
 const now = Date.now();

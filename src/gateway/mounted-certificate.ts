@@ -1,8 +1,10 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
-import { readFile, realpath } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { sleep, systemClock } from '../kube/clock.ts';
-import { certificatesIn, covers } from './certificates.ts';
+import { CertificateError, type CertificateProblem } from './certificate-error.ts';
+import { covers } from './certificates.ts';
+import { parseCertificates, readPem } from './pem-file.ts';
 import { isSameCertificate, type Serving, type ServingCertificate } from './serving.ts';
 import { createWatched } from './watched.ts';
 
@@ -14,27 +16,6 @@ import { createWatched } from './watched.ts';
 const LOOK_MS = 15_000;
 const RETRY_MS = 60_000;
 const FIRST_RETRY_MS = 5_000;
-
-/** What is wrong with a certificate. */
-export type CertificateProblem =
-  | 'CertificateMissing'
-  | 'CertificateMalformed'
-  | 'CertificateKeyMismatch'
-  | 'CertificateExpired'
-  | 'CertificateNotYetValid'
-  | 'CertificateNameMissing'
-  | 'CertificateUntrusted';
-
-/** The operator can not serve with a certificate; the message says what is wrong with which file. */
-export class CertificateError extends Error {
-  override readonly name = 'CertificateError';
-  readonly reason: CertificateProblem;
-
-  constructor(reason: CertificateProblem, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.reason = reason;
-  }
-}
 
 export interface MountedOptions {
   /** With the files `tls.crt`, `tls.key` and `ca.crt`. */
@@ -94,17 +75,6 @@ export async function readMountedCertificate(
   return { cert, key, ca };
 }
 
-/** @param shown the path by which people know the file */
-async function readPem(file: string, shown: string): Promise<string> {
-  const text = await readFile(file, 'utf8').catch((error: unknown) => {
-    throw new CertificateError('CertificateMissing', `the file ${shown} cannot be read: ${String(error)}`, {
-      cause: error,
-    });
-  });
-  if (text.trim() !== '') return text;
-  throw new CertificateError('CertificateMissing', `the file ${shown} is empty`);
-}
-
 interface Expected {
   folder: string;
   names: readonly string[];
@@ -130,17 +100,6 @@ function assertUsable({ cert, key, ca }: ServingCertificate, { folder, names, no
   const lasting = authorities.filter(({ validTo }) => Date.parse(validTo) > now);
   if (!isVouchedFor(own, between, lasting))
     fail('CertificateUntrusted', 'is not signed by an authority of ca.crt that has not ended');
-}
-
-function parseCertificates(pem: string, shown: string): [X509Certificate, ...X509Certificate[]] {
-  try {
-    const [first = '', ...others] = certificatesIn(pem);
-    return [new X509Certificate(first), ...others.map((one) => new X509Certificate(one))];
-  } catch (error) {
-    throw new CertificateError('CertificateMalformed', `the file ${shown} holds no certificates in PEM`, {
-      cause: error,
-    });
-  }
 }
 
 function parseKey(pem: string, shown: string): KeyObject {

@@ -79,7 +79,16 @@ export async function makeCertificates(folder: string, cluster: string, addresse
     ]);
     await writeKubeconfig(folder, name, cluster, addresses);
   });
-  await Promise.all(made);
+  await Promise.all([...made, makeWebhookCertificate(folder)]);
+}
+
+/** What the API server shows to webhooks, by an authority that vouches for nobody else. */
+async function makeWebhookCertificate(folder: string): Promise<void> {
+  await certify(folder, 'webhooks-ca', '/CN=signalbox local cluster webhooks', ['-extensions', 'ca']);
+  await certify(folder, 'webhooks', '/CN=kube-apiserver', [
+    ...signedIn(folder, 'webhooks-ca'),
+    ...extension('extendedKeyUsage', ['clientAuth']),
+  ]);
 }
 
 /** A certificate for a server, its key, and the authority that vouches for it, as PEM. */
@@ -114,12 +123,12 @@ export async function makeServerCertificate(
   }
 }
 
-/** Options that let the authority in this folder sign. */
-const signedIn = (folder: string) => [
+/** Options that let an authority in this folder sign. */
+const signedIn = (folder: string, authority = 'ca') => [
   '-CA',
-  path.join(folder, 'ca.crt'),
+  path.join(folder, `${authority}.crt`),
   '-CAkey',
-  path.join(folder, 'ca.key'),
+  path.join(folder, `${authority}.key`),
 ];
 
 const extension = (name: string, values: readonly string[]) => ['-addext', `${name}=${values.join(',')}`];

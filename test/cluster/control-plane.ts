@@ -28,8 +28,42 @@ const auditPolicy = {
   rules: [{ level: 'None', nonResourceURLs: ['*'] }, { level: 'Metadata' }],
 };
 
+/** By which the API server finds what it shows to webhooks: https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#authenticate-apiservers */
+const admissionConfiguration = (site: Site) => ({
+  apiVersion: 'apiserver.config.k8s.io/v1',
+  kind: 'AdmissionConfiguration',
+  plugins: ['ValidatingAdmissionWebhook', 'MutatingAdmissionWebhook'].map((name) => ({
+    name,
+    configuration: {
+      apiVersion: 'apiserver.config.k8s.io/v1',
+      kind: 'WebhookAdmissionConfiguration',
+      kubeConfigFile: inFolder(site, 'webhooks.kubeconfig'),
+    },
+  })),
+});
+
+/** To whichever webhook. */
+const webhookKubeconfig = (site: Site) => ({
+  apiVersion: 'v1',
+  kind: 'Config',
+  users: [
+    {
+      name: '*',
+      user: {
+        'client-certificate': certificate(site, 'webhooks.crt'),
+        'client-key': certificate(site, 'webhooks.key'),
+      },
+    },
+  ],
+});
+
+const inFolder = ({ folder }: Site, file: string) => path.join(folder, file);
+
 export async function writeControlPlaneFiles(site: Site): Promise<void> {
-  await writeFile(path.join(site.folder, 'audit-policy.json'), JSON.stringify(auditPolicy));
+  const write = (file: string, content: object) => writeFile(inFolder(site, file), JSON.stringify(content));
+  await write('audit-policy.json', auditPolicy);
+  await write('admission.json', admissionConfiguration(site));
+  await write('webhooks.kubeconfig', webhookKubeconfig(site));
 }
 
 export function etcdCommand({ programs, folder, addresses: { ports } }: Site): string[] {
@@ -78,6 +112,9 @@ export function apiServerCommand(site: Site): string[] {
       'max-mutating-requests-inflight': 1000,
       ...(settings.controlPlane ? withoutNetwork : {}),
       ...(settings.audit ? auditFlags(site) : {}),
+      ...(settings.webhookCertificate
+        ? { 'admission-control-config-file': inFolder(site, 'admission.json') }
+        : {}),
     }),
   ];
 }
@@ -87,7 +124,7 @@ const withoutNetwork = { 'bind-address': '127.0.0.1', 'endpoint-reconciler-type'
 
 function auditFlags(site: Site) {
   return {
-    'audit-policy-file': path.join(site.folder, 'audit-policy.json'),
+    'audit-policy-file': inFolder(site, 'audit-policy.json'),
     'audit-log-path': auditLog(site),
   };
 }

@@ -19,6 +19,11 @@ export interface ClusterOptions {
   /** Write an audit log, to count API calls by client. @default false */
   readonly audit?: boolean;
   /**
+   * The API server shows a certificate to the webhooks that it calls. Whoever knows the authority in
+   * `certificates/webhooks-ca.crt` knows by it who calls. @default false
+   */
+  readonly webhookCertificate?: boolean;
+  /**
    * Requests per second that the built-in controllers may make; their burst is half as much again. Kubernetes ships
    * with 20, at which they take 4 s longer to start. @default 100
    */
@@ -36,6 +41,7 @@ export function toSettings(options: ClusterOptions): ClusterSettings {
     podDuration: 0.2,
     podMessage: '',
     audit: false,
+    webhookCertificate: false,
     controllerQps: 100,
     ...options,
     controlPlane: (options.controlPlane ?? false) || (options.simulatedNodes ?? 0) > 0,

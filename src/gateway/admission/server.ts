@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ZodError } from 'zod';
 import type { Transport } from '../../kube/transport.ts';
 import { announcedLength, createRoom, readBody, type Room } from '../body.ts';
-import { type HttpsServer, startHttpsServer } from '../https-server.ts';
+import { type HttpsServer, type HttpsServerOptions, startHttpsServer } from '../https-server.ts';
 import { Refusal, refusalOf } from '../refusal.ts';
 import type { Serving } from '../serving.ts';
 import { askFor, type MayDo } from './access.ts';
@@ -28,6 +28,8 @@ export interface AdmissionServerOptions {
   /** 0: any free one. */
   port: number;
   serving: Pick<Serving, 'current' | 'subscribe'>;
+  /** Of whom the API server has a certificate to show. Default: whoever reaches the port may ask. */
+  clients?: HttpsServerOptions['clients'];
   /** To ask about rights. Not held back by a lease: every replica serves. */
   transport: Transport;
   neighbours: Neighbours;
@@ -51,7 +53,7 @@ const REQUEST_TIMEOUT_MS = 10_000;
  * docs/admission.md.
  */
 export function startAdmissionServer(options: AdmissionServerOptions): Promise<HttpsServer> {
-  const { port, serving, transport, neighbours, ballot } = options;
+  const { port, serving, clients, transport, neighbours, ballot } = options;
   const webhooks: Record<string, Webhook> = {
     workflows: {
       plural: 'workflows',
@@ -86,7 +88,8 @@ export function startAdmissionServer(options: AdmissionServerOptions): Promise<H
     );
     return answerTo(request, seen.verdict);
   };
-  return startHttpsServer({ port, serving, requestTimeoutMs: REQUEST_TIMEOUT_MS }, (incoming, response) => {
+  const https = { port, serving, clients, requestTimeoutMs: REQUEST_TIMEOUT_MS };
+  return startHttpsServer(https, (incoming, response) => {
     void serve(incoming, response, judge, options.onAnswered);
   });
 }

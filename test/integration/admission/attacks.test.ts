@@ -12,8 +12,9 @@ let site: AdmissionSite;
 let scene: Scene;
 
 before(async () => {
-  site = await bootAdmission('attacks', 19_543);
-  await Promise.all([site.start('--identity=one'), site.start('--identity=two')]);
+  site = await bootAdmission('attacks', 19_543, { webhookCertificate: true });
+  await site.start('--identity=one');
+  await site.start('--identity=two', `--admission-client-ca-file=${site.webhooksAuthority}`);
   scene = await openScene(site);
 });
 after(() => site[Symbol.asyncDispose]());
@@ -38,7 +39,7 @@ const HEAD = `# What comes of attacks on approvals
 
 <!-- Written by test/integration/admission/attacks.test.ts: each was made on a cluster. -->
 
-Each of these was tried on a cluster with the chart's webhooks, policy and roles, two replicas of the operator, and people with real rights. \`no\` is what the API server answers to whoever tries. [Security](security.md) says what protects what.
+Each of these was tried on a cluster with the chart's webhooks, policy and roles, two replicas of the operator, of which one asks the API server for its certificate, and people with real rights. \`no\` is what the API server answers to whoever tries. [Security](security.md) says what protects what.
 `;
 
 /** Without what differs from time to time. */

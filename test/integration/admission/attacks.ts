@@ -5,6 +5,8 @@ import { approval, runOf, type Scene } from './scene.ts';
 import { type Person, WEBHOOKS } from './setup.ts';
 
 const LIMIT_MS = 30_000;
+/** The replica that asks its callers for a certificate. */
+const GUARDED = 1;
 
 // What somebody may try who wants a run approved that nobody has approved, or do more than they may.
 
@@ -102,11 +104,11 @@ async function rowsWith(scene: Scene, run: string, changes: object) {
 }
 
 /** A vote of jane that the webhook has signed for somebody who is not the API server. */
-async function signedFor(scene: Scene, run: string): Promise<{ name: string; value: string }> {
+async function signedFor(scene: Scene, run: string, replica = 0): Promise<{ name: string; value: string }> {
   const before = await scene.run(run);
   const wish = { ...before.metadata.annotations, 'signalbox.dev/approve': 'approval' };
   const after: WorkflowRun = { ...before, metadata: { ...before.metadata, annotations: wish } };
-  const answer = await scene.asksWebhook(after, before, 'jane');
+  const answer = await scene.asksWebhook(after, before, 'jane', replica);
   const [name, value] = Object.entries(answer).find(([key]) => key.startsWith('signalbox.dev/vote-')) ?? [];
   if (name === undefined || value === undefined) throw new Error(JSON.stringify(answer));
   return { name, value };
@@ -383,6 +385,18 @@ const bypasses: Attack[] = [
       const vote = annotations({ [name.replace('signalbox.dev/', '')]: value });
       const said = await withoutWebhooks(scene, () => scene.does('otto', patchOf(run, vote)), WEBHOOKS);
       return `${said}; ${await scene.stands(run)}`;
+    },
+  },
+  {
+    title:
+      'somebody calls the operator as if they were the API server, where that has a certificate to show (admission.clientCaSecret)',
+    async attempt(scene) {
+      const run = await scene.waiting('gate');
+      const answer = await signedFor(scene, run, GUARDED).then(
+        () => 'the vote is signed',
+        () => 'no answer',
+      );
+      return `${answer}; ${await scene.stands(run)}`;
     },
   },
   {

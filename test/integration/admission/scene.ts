@@ -29,8 +29,17 @@ export interface Scene {
   stands(run: string): Promise<string>;
   /** Waits until the operator says that a vote does not count. */
   ignored(run: string): Promise<string>;
-  /** What the webhook of votes answers to somebody who calls it as if they were the API server. */
-  asksWebhook(after: WorkflowRun, before: WorkflowRun, as: Person): Promise<Record<string, string>>;
+  /**
+   * What the webhook of votes answers to somebody who calls it as if they were the API server.
+   *
+   * @param replica by the order in which they were started
+   */
+  asksWebhook(
+    after: WorkflowRun,
+    before: WorkflowRun,
+    as: Person,
+    replica?: number,
+  ): Promise<Record<string, string>>;
 }
 
 export const approval = (approvers: string[], more: object = {}) => ({
@@ -97,7 +106,7 @@ export async function openScene(site: AdmissionSite): Promise<Scene> {
       });
       return `the operator says VoteIgnored; ${await stands(run)}`;
     },
-    asksWebhook: (after, before, person) => ask(site.ports[0] ?? 0, after, before, person),
+    asksWebhook: (after, before, person, replica = 0) => ask(site.ports[replica] ?? 0, after, before, person),
   };
 }
 

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ValidatingWebhook } from 'kubernetes-types/admissionregistration/v1.d.ts';
 import { type Manifest, render } from '../../chart/helm.ts';
 import type { Cluster } from '../../cluster/cluster.ts';
+import type { ClusterOptions } from '../../cluster/settings.ts';
 import { waitFor } from '../../cluster/wait.ts';
 import { createHands, type Hands } from '../../kit/hands.ts';
 import { type OperatorProcess, startOperator } from '../../kit/operator-process.ts';
@@ -58,6 +59,8 @@ export interface AdmissionSite extends AsyncDisposable {
   webhooks(how: 'apply' | 'delete', kinds?: readonly string[]): Promise<void>;
   /** Lets go of the webhook's port as if no operator were there, or goes on. */
   reachable(is: boolean): void;
+  /** Authority of what the API server shows to webhooks, where the cluster was asked for that. */
+  readonly webhooksAuthority: string;
   /** The port of a replica. */
   readonly ports: readonly number[];
 }
@@ -66,10 +69,17 @@ export const CLUSTER_KINDS = ['ServiceAccount', 'ClusterRole', 'ClusterRoleBindi
 export const WEBHOOKS = ['ValidatingWebhookConfiguration', 'MutatingWebhookConfiguration'];
 export const ADMISSION_KINDS = [...WEBHOOKS, 'ValidatingAdmissionPolicy', 'ValidatingAdmissionPolicyBinding'];
 
-/** @param port of the way to the webhooks; the replicas listen on those after it */
-export async function bootAdmission(name: string, port: number): Promise<AdmissionSite> {
+/**
+ * @param port of the way to the webhooks; the replicas listen on those after it
+ * @param options further ones of the cluster
+ */
+export async function bootAdmission(
+  name: string,
+  port: number,
+  options: ClusterOptions = {},
+): Promise<AdmissionSite> {
   await using stack = new AsyncDisposableStack();
-  const { cluster, load, ...plane } = await bootSimulated({ name, audit: true });
+  const { cluster, load, ...plane } = await bootSimulated({ name, audit: true, ...options });
   stack.defer(async () => {
     await load.close();
     await plane[Symbol.asyncDispose]();
@@ -144,6 +154,7 @@ export async function bootAdmission(name: string, port: number): Promise<Admissi
     cluster,
     hands,
     ports,
+    webhooksAuthority: path.join(cluster.folder, 'certificates/webhooks-ca.crt'),
     start,
     ends,
     webhooks,
