@@ -16,6 +16,12 @@ import { chart, crds, helm, type Manifest, ofKind, parseManifests, render, type 
 const digest = `sha256:${'0123456789abcdef'.repeat(4)}`;
 const single: Values = { namespace: 'team-a' };
 
+/** What a value needs beside it to have an effect. */
+const companions: Record<string, Values> = {
+  's3.endpoint': { s3: { credentialsSecret: 'x' } },
+  'certManager.issuerRef': { certManager: { enabled: true } },
+};
+
 /** Another value than the default for each that there is. */
 const changes: Record<string, unknown> = {
   replicas: 3,
@@ -47,7 +53,10 @@ const changes: Record<string, unknown> = {
   'proxy.noProxy': '.svc,10.0.0.0/8',
   'slack.apiUrl': 'https://relay.example.com/api',
   'runnerApi.enabled': false,
+  'certManager.enabled': true,
+  'certManager.issuerRef': { name: 'internal', kind: 'ClusterIssuer', group: 'cert-manager.io' },
   'admission.enabled': false,
+  'admission.clientCaSecret': 'webhook-client-ca',
   teams: { platform: { users: ['jane@example.com'], groups: [] } },
   'keys.existingSecret': 'own-keys',
   'keys.writeKey': 'k2',
@@ -87,13 +96,10 @@ test('each value has a description, a default, and an effect of its own', async 
   assert.deepEqual(Object.keys(defaults).sort(), inSchema.sort());
   assert.deepEqual(undescribed(schema, schema, ''), []);
 
-  const before = JSON.stringify(await render());
   for (const [name, value] of Object.entries(changes)) {
-    // An endpoint needs credentials.
-    const more =
-      name === 's3.endpoint' ? { s3: { endpoint: value, credentialsSecret: 'x' } } : nested(name, value);
-    const after = await render(more);
-    assert.notEqual(JSON.stringify(after), before, `${name} changes nothing`);
+    const beside = companions[name] ?? {};
+    const [before, after] = [await render(beside), await render(withValue(beside, name, value))];
+    assert.notEqual(JSON.stringify(after), JSON.stringify(before), `${name} changes nothing`);
   }
   assert.deepEqual([...leaves(defaults)].sort(), [...leaves(everything())].sort());
 });
@@ -421,19 +427,18 @@ function undescribed(schema: Schema, whole: Schema, at: string): string[] {
   });
 }
 
-/** `nested('a.b', 1)` is `{a: {b: 1}}`. */
-function nested(name: string, value: unknown): Values {
-  return name.split('.').reduceRight<unknown>((inner, key) => ({ [key]: inner }), value) as Values;
+/** `withValue({}, 'a.b', 1)` is `{a: {b: 1}}`. */
+function withValue(values: Values, name: string, value: unknown): Values {
+  const [first = '', second] = name.split('.');
+  return { ...values, [first]: second ? { ...(values[first] as Values), [second]: value } : value };
 }
 
 /** All changes at once. */
 function everything(): Values {
-  const values: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(changes)) {
-    const [first = '', second] = name.split('.');
-    values[first] = second ? { ...(values[first] as Values), [second]: value } : value;
-  }
-  return values;
+  return Object.entries(changes).reduce<Values>(
+    (values, [name, value]) => withValue(values, name, value),
+    {},
+  );
 }
 
 /** Names such as `image.tag`; two levels are as deep as the values go. */

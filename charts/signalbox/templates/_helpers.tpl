@@ -36,6 +36,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $image.repository }}{{ ternary (printf "@%s" $image.digest) (printf ":%s" $tag) (ne $image.digest "") -}}
 {{- end -}}
 
+{{/* Names under which pods call the runner API, and the API server the webhooks: its certificate is good for them. */}}
+{{- define "signalbox.runnerApiNames" -}}
+{{- $service := printf "%s-runner-api.%s.svc" (include "signalbox.fullname" .) .Release.Namespace -}}
+{{- $service }},{{ $service }}.cluster.local
+{{- end -}}
+
+{{- define "signalbox.admissionNames" -}}
+{{- include "signalbox.fullname" . }}-admission.{{ .Release.Namespace }}.svc
+{{- end -}}
+
 {{/* Which namespaces admission is about: with a single namespace, that one. */}}
 {{- define "signalbox.admittedNamespaces" -}}
 {{- with .Values.namespace -}}
