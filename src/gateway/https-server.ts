@@ -26,6 +26,8 @@ export interface HttpsServer {
 /** Longer than runners pause between two requests, and than the API server keeps a connection that it does not use. */
 const KEEP_ALIVE_MS = 120_000;
 const CLOSE_GRACE_MS = 5_000;
+/** How often is looked for requests that take too long. Node's own default lets each take half a minute more. */
+const CHECK_MS = 1000;
 
 export async function startHttpsServer(
   { port, serving, clients, requestTimeoutMs }: HttpsServerOptions,
@@ -43,6 +45,7 @@ export async function startHttpsServer(
       rejectUnauthorized: clients !== undefined,
       requestTimeout: requestTimeoutMs,
       keepAliveTimeout: KEEP_ALIVE_MS,
+      connectionsCheckingInterval: CHECK_MS,
       minVersion: 'TLSv1.2',
     },
     (incoming, response) => {

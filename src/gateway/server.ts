@@ -16,9 +16,14 @@ export interface GatewayOptions {
   notReady: () => string | undefined;
 }
 
+/** The requests that there are have no body: who takes longer wants to hold the connection. */
+const REQUEST_TIMEOUT_MS = 5000;
+const CHECK_MS = 1000;
+
 /** Serves `/metrics`, `/livez` (the process answers) and `/readyz` (it can take work). */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const server = createServer((request, response) => {
+  const limits = { requestTimeout: REQUEST_TIMEOUT_MS, connectionsCheckingInterval: CHECK_MS };
+  const server = createServer(limits, (request, response) => {
     answer(options, request, response).catch(() => response.destroy());
   });
   await new Promise<void>((resolve, reject) => {
