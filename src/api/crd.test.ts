@@ -55,6 +55,26 @@ describe('every schema of the API', () => {
       [],
     );
   });
+
+  test('names nothing of another namespace: no field is one, and no name has room for one', () => {
+    const isAsked = (path: string) => path.includes('.spec');
+    assert.deepEqual(
+      refused((_, path) => isAsked(path) && /namespace/i.test(path.replace(/^.*\./, ''))),
+      [],
+    );
+    const references = all.filter(
+      ([path, { description = '' }]) =>
+        isAsked(path) && /^Name of the [A-Z]\w+, in the same namespace\.$/.test(description),
+    );
+    assert.ok(references.length > 10);
+    for (const [path, { pattern = '' }] of references) {
+      const fits = new RegExp(pattern, 'u');
+      assert.ok(fits.test('a-name.1'), path);
+      for (const name of ['other/name', '../other', 'other:name', '..', '', 'a%2fb']) {
+        assert.ok(!fits.test(name), `${path} may be ${name}`);
+      }
+    }
+  });
 });
 
 describe('a structural schema', () => {

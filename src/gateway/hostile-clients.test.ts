@@ -90,7 +90,7 @@ async function operator(t: TestContext): Promise<Record<'http' | 'runnerApi' | '
     port: 0,
     serving,
     transport,
-    neighbours: { workflowSpec: () => undefined, hasProject: () => false },
+    neighbours: { workflowSpec: () => undefined, hasProject: () => false, findSecret: async () => undefined },
     ballot: {
       runBy: () => '',
       judgeCreate: async () => ({ allowed: false, message: 'no' }),
