@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { AnsibleTask } from '../api/runner.ts';
 import { ansibleEnvironment, galaxyArguments, playbookArguments } from './ansible-command.ts';
@@ -6,6 +7,7 @@ import { FirstError } from './ansible-error.ts';
 import { type AnsibleFiles, writeAnsibleFiles } from './ansible-files.ts';
 import { ansibleOutcome } from './ansible-outcome.ts';
 import { readRecord } from './ansible-record.ts';
+import { vaultedValues } from './ansible-vault.ts';
 import { interrupted, RunnerError } from './failure.ts';
 import { type Command, describeExit, type Exit, lines, runProgram, succeeded } from './process.ts';
 import type { Outcome, WorkPlace } from './work.ts';
@@ -21,6 +23,7 @@ export async function runAnsible(task: AnsibleTask, place: WorkPlace): Promise<O
     paths: place.paths,
     folder: path.join(place.folder, 'ansible'),
   });
+  await hideVaulted(place, files);
   const args = playbookArguments(task, files);
   if (task.requirements !== undefined) {
     await place.log.stage('requirements', () => installRequirements(task, place, files));
@@ -37,6 +40,12 @@ export async function runAnsible(task: AnsibleTask, place: WorkPlace): Promise<O
     commit: place.code.commit,
     mask: place.mask,
   });
+}
+
+/** Ansible shows what it has decrypted wherever a task has no `no_log`. */
+async function hideVaulted({ code, mask }: WorkPlace, { vaultPassword }: AnsibleFiles): Promise<void> {
+  if (vaultPassword === undefined) return;
+  mask.hide(await vaultedValues(code.folder, await readFile(vaultPassword, 'utf8')));
 }
 
 function requireFile(

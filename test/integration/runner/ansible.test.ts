@@ -169,7 +169,7 @@ suite('the Ansible runner in its image', () => {
     assert.match(dry.log, /^\+new$/m);
   });
 
-  test('reads what is encrypted with the vault password, and only with that', async () => {
+  test('reads what is encrypted with the vault password, and only with that, and shows it nowhere', async () => {
     const encrypted = await site.runTool(
       [
         'sh',
@@ -180,7 +180,11 @@ suite('the Ansible runner in its image', () => {
     );
     commit({
       'group_vars/all.yml': readFileSync(path.join(encrypted, 'vars.yml'), 'utf8'),
-      'site.yml': play('- debug: {var: word}'),
+      'site.yml': play(`
+- debug: {var: word}
+- {run_once: true, set_stats: {data: {length: "{{ word | length }}", word: "{{ word }}"}}}
+- command: "test {{ word }} = another"
+`),
     });
     const run = (password?: string) =>
       site.run({
@@ -188,8 +192,10 @@ suite('the Ansible runner in its image', () => {
         files: password === undefined ? {} : { [mounted('vault')]: `${password}\n` },
       });
     const opened = await run('sesame');
-    assert.equal(opened.code, 0, opened.log);
-    assert.match(opened.log, /from-the-vault/);
+    assert.deepEqual(opened.report.outputs, { length: 14, word: '***' }, opened.log);
+    assert.match(opened.log, /"word": "\*\*\*"/);
+    assert.match(opened.log, /"cmd": \["test", "\*\*\*", "=", "another"\]/);
+    assert.doesNotMatch(`${opened.log} ${JSON.stringify(opened.report)}`, /from-the-vault/);
     for (const refused of [await run('wrong'), await run()]) {
       assert.equal(refused.code, 1);
       assert.equal(refused.report.reason, 'VaultDenied', refused.log);
