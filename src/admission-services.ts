@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Config } from './config.ts';
 import type { Cluster } from './controllers/cluster.ts';
+import { unlessNotFound } from './controllers/starts.ts';
 import { createRegistration, type Registration } from './gateway/admission/registration.ts';
 import { createBallot } from './gateway/admission/ballot.ts';
 import { type AnsweredReview, startAdmissionServer } from './gateway/admission/server.ts';
@@ -66,6 +67,10 @@ export async function startAdmission(config: Config, means: Means): Promise<Admi
     }),
     neighbours: {
       workflowSpec: (namespace, name) => cluster.workflows.store.get(keyOf({ namespace, name }))?.spec,
+      async readWorkflowSpec(namespace, name) {
+        const found = await unlessNotFound(cluster.workflows.client.get({ namespace, name }));
+        return found?.spec;
+      },
       hasProject: (namespace, name) => cluster.projects.store.get(keyOf({ namespace, name })) !== undefined,
       async findSecret(namespace, name) {
         const signal = AbortSignal.timeout(SECRET_MS);

@@ -4,6 +4,7 @@ import { suite, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
 import { fakeStorage } from '../storage/fake-storage.ts';
+import { nobody } from './admission/fake-review.ts';
 import { startAdmissionServer } from './admission/server.ts';
 import { readBody } from './body.ts';
 import { makeAuthority, makeServerCertificate } from './certificates.ts';
@@ -90,7 +91,7 @@ async function operator(t: TestContext): Promise<Record<'http' | 'runnerApi' | '
     port: 0,
     serving,
     transport,
-    neighbours: { workflowSpec: () => undefined, hasProject: () => false, findSecret: async () => undefined },
+    neighbours: nobody,
     ballot: {
       runBy: () => '',
       judgeCreate: async () => ({ allowed: false, message: 'no' }),

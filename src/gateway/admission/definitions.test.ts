@@ -2,16 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { WorkflowSpec } from '../../api/workflow.ts';
 import { type Neighbours, reviewProject, reviewWorkflow } from './definitions.ts';
-import { annotated, fakeRequest, fakeRights, outcomeOf } from './fake-review.ts';
+import { annotated, fakeRequest, fakeRights, nobody, outcomeOf } from './fake-review.ts';
 
 const script = (name: string, more: object = {}) => ({ name, script: { bash: 'true' }, ...more });
 const named = (name: string, spec: unknown) => ({ metadata: { name }, spec });
-
-const nobody: Neighbours = {
-  workflowSpec: () => undefined,
-  hasProject: () => false,
-  findSecret: async () => ({ isForUse: true }),
-};
 
 async function create(spec: unknown, { denied = [] as string[], neighbours = nobody } = {}) {
   const rights = fakeRights(...denied);

@@ -8,12 +8,12 @@ import { stepTypes } from '../../steps/index.ts';
 import type { MayDo } from './access.ts';
 import { changesOf, deniedChanges, type Plural, requestsOf } from './changes.ts';
 import { type AdmissionRequest, forbidden, invalid, type Verdict } from './review.ts';
+import type { Workflows } from './run-spec.ts';
 import { type NamedSecret, secretsOfProject, secretsOfWorkflow, secretWarnings } from './secrets.ts';
 import { deniedUses, usesOfProject, usesOfWorkflow } from './uses.ts';
 
 /** What is known of the other objects of a namespace. */
-export interface Neighbours {
-  workflowSpec(namespace: string, name: string): WorkflowSpec | undefined;
+export interface Neighbours extends Workflows {
   hasProject(namespace: string, name: string): boolean;
   /** Undefined when it is not there. */
   findSecret(namespace: string, name: string): Promise<{ isForUse: boolean } | undefined>;

@@ -1,6 +1,7 @@
 import { GROUP, VERSION } from '../../api/common.ts';
 import { type MayDo, type Right, rightText } from './access.ts';
 import type { Plural } from './changes.ts';
+import type { Neighbours } from './definitions.ts';
 import type { AdmissionRequest, ReviewedObject, Verdict } from './review.ts';
 
 // Requests of admission for tests, as the API server makes them.
@@ -39,6 +40,14 @@ export const annotated = (annotations: Record<string, string>, metadata: object 
     ),
   },
 });
+
+/** A namespace in which nothing is but Secrets. */
+export const nobody: Neighbours = {
+  workflowSpec: () => undefined,
+  readWorkflowSpec: async () => undefined,
+  hasProject: () => false,
+  findSecret: async () => ({ isForUse: true }),
+};
 
 /** Somebody who has all rights but these, as `rightText` writes them; and what was asked. */
 export function fakeRights(...denied: string[]): { mayDo: MayDo; asked: string[] } {

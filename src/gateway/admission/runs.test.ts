@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { annotated, fakeRequest, fakeRights, outcomeOf } from './fake-review.ts';
+import { annotated, fakeRequest, fakeRights, nobody, outcomeOf } from './fake-review.ts';
 import type { ReviewedObject } from './review.ts';
 import { type Ballot, reviewRun } from './runs.ts';
 
@@ -25,7 +25,7 @@ function fakeBallot() {
 async function review(object: ReviewedObject, before?: ReviewedObject, ...denied: string[]) {
   const { ballot, heard } = fakeBallot();
   const { mayDo, asked } = fakeRights(...denied);
-  const verdict = await reviewRun(fakeRequest('workflowruns', object, before), mayDo, ballot);
+  const verdict = await reviewRun(fakeRequest('workflowruns', object, before), mayDo, ballot, nobody);
   return { verdict, outcome: outcomeOf(verdict).join(), heard, asked };
 }
 
@@ -88,4 +88,13 @@ test('a vote that does not count is refused with the reason', async () => {
 test('other changes are no votes', async () => {
   const { outcome, heard, asked } = await review(annotated({ cancel: 'true' }), annotated({}));
   assert.deepEqual([outcome, heard, asked], ['allowed', [], ['control workflowruns.signalbox.dev one']]);
+});
+
+test('a run that could not start is refused, and one that has begun is let be', async () => {
+  const spec = { workflowRef: { name: 'gone' } };
+  const { verdict, heard } = await review({ metadata: { generateName: 'gone-' }, spec });
+  assert.ok(!verdict.allowed && verdict.code === 422);
+  assert.deepEqual(heard, []);
+  const kept = await review({ ...annotated({}, { labels: { a: '1' } }), spec }, { ...annotated({}), spec });
+  assert.ok(kept.verdict.allowed, 'a run whose workflow has gone can still be changed');
 });

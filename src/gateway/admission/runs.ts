@@ -6,10 +6,12 @@ import { type Change, changedKeys, changesOf, deniedChanges, fieldOf, requestsOf
 import {
   type AdmissionRequest,
   forbidden,
+  invalid,
   type ReviewedObject,
   type ReviewedUser,
   type Verdict,
 } from './review.ts';
+import { problemsOfRun, type Workflows } from './run-spec.ts';
 
 /** Who records who made a run, and what people say about its steps. */
 export interface Ballot {
@@ -20,7 +22,12 @@ export interface Ballot {
 }
 
 /** Judges a WorkflowRun that somebody creates or changes, and records who did. */
-export async function reviewRun(request: AdmissionRequest, mayDo: MayDo, ballot: Ballot): Promise<Verdict> {
+export async function reviewRun(
+  request: AdmissionRequest,
+  mayDo: MayDo,
+  ballot: Ballot,
+  workflows: Workflows,
+): Promise<Verdict> {
   const { object, oldObject, userInfo } = request;
   const changes = oldObject
     ? changesOf('workflowruns', oldObject, object)
@@ -31,6 +38,8 @@ export async function reviewRun(request: AdmissionRequest, mayDo: MayDo, ballot:
   const name = oldObject ? object.metadata.name : undefined;
   const denied = await deniedChanges(changes, mayDo, { plural: 'workflowruns', name, who });
   if (denied.length > 0) return forbidden(denied);
+  const problems = oldObject ? [] : await problemsOfRun(request, workflows);
+  if (problems.length > 0) return invalid(problems);
   return verdictOf(await judge(request, changes, ballot));
 }
 

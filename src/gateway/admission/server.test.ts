@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test';
 import { createTransport } from '../../kube/transport.ts';
 import { reply, startFakeServer, status } from '../../kube/fake-server.ts';
 import { makeAuthority, makeServerCertificate } from '../certificates.ts';
-import { annotated, fakeRequest } from './fake-review.ts';
+import { annotated, fakeRequest, nobody } from './fake-review.ts';
 import { type AnsweredReview, startAdmissionServer } from './server.ts';
 
 const HOUR_MS = 3_600_000;
@@ -27,11 +27,7 @@ async function serve(t: TestContext, { apiFails = false } = {}) {
     port: 0,
     serving: { current: () => current, subscribe: () => {} },
     transport,
-    neighbours: {
-      workflowSpec: () => undefined,
-      hasProject: () => false,
-      findSecret: async () => undefined,
-    },
+    neighbours: nobody,
     ballot: {
       runBy: () => 'x',
       judgeCreate: async () => ({ allowed: true, changes: { 'signalbox.dev/created-by': 'x' } }),

@@ -66,7 +66,7 @@ export function startAdmissionServer(options: AdmissionServerOptions): Promise<H
     },
     workflowruns: {
       plural: 'workflowruns',
-      review: (request, mayDo) => reviewRun(request, mayDo, ballot),
+      review: (request, mayDo) => reviewRun(request, mayDo, ballot, neighbours),
     },
   };
   const room = createRoom(ROOM_BYTES);

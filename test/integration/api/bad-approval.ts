@@ -1,4 +1,4 @@
-import { asCondition, atApply, type BadWorkflow, step } from './bad-workflow.ts';
+import { byAdmission, bySchema, type BadWorkflow, step } from './bad-workflow.ts';
 
 const approval = (fields: string, beside = '') => step(`approval: {${fields}}${beside}`);
 const asked = 'approvers: ["team:platform"]';
@@ -7,58 +7,58 @@ const destroyed = (more: string) =>
 
 /** Mistakes about approvals, and about what must not happen without one. */
 export const approvals: BadWorkflow[] = [
-  atApply(
+  bySchema(
     'an approval by nobody',
     'spec.steps[0].approval.approvers: Required value',
     approval('required: 1'),
   ),
-  atApply(
+  bySchema(
     'an empty list of approvers',
     'spec.steps[0].approval.approvers in body should have at least 1',
     approval('approvers: []'),
   ),
-  atApply(
+  bySchema(
     'an approver of no kind',
     'spec.steps[0].approval.approvers[0] in body should match',
     approval('approvers: [jane]'),
   ),
-  atApply(
+  bySchema(
     'an approval without a vote',
     'spec.steps[0].approval.required in body should be greater than or equal to 1',
     approval(`${asked}, required: 0`),
   ),
-  atApply('an approval that waits for ever', 'must be a duration', approval(`${asked}, timeout: for ever`)),
-  atApply(
+  bySchema('an approval that waits for ever', 'must be a duration', approval(`${asked}, timeout: for ever`)),
+  bySchema(
     'an approval that is tried again',
     '"build" is an approval, which can not have forEach, retry, timeout or continueOnError',
     approval(asked, ', retry: {limit: 1}'),
   ),
-  atApply(
+  bySchema(
     'an approval in finally',
     'unknown field "spec.finally[0].approval"',
     `{steps: [{name: build, script: {bash: make}}], finally: [{name: ok, approval: {${asked}}}]}`,
   ),
-  atApply(
+  bySchema(
     'a rejection that names no step',
     '"tel" in approval.onReject of step "build" must be the name of exactly one step',
     approval(`${asked}, onReject: [tel]`),
   ),
-  asCondition(
+  byAdmission(
     'more approvals than people',
     'is 2, and only 1 people are asked',
     approval('approvers: ["user:jane"], required: 2'),
   ),
-  asCondition(
+  byAdmission(
     'an approval of what is no plan',
     'names build, which makes no plan',
     `{steps: [{name: build, script: {bash: make}}, {name: ok, approval: {${asked}, plan: build}}]}`,
   ),
-  asCondition(
+  byAdmission(
     'a destruction without an approval',
     'destroy needs an approval between plan and gone',
     destroyed(''),
   ),
-  asCondition(
+  byAdmission(
     'a destruction whose approval may be left out',
     'destroy needs an approval between plan and gone',
     destroyed(`, {name: ok, when: "false", approval: {${asked}}}`),

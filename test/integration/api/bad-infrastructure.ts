@@ -1,4 +1,4 @@
-import { asCondition, atApply, type BadWorkflow, step } from './bad-workflow.ts';
+import { byAdmission, bySchema, type BadWorkflow, step } from './bad-workflow.ts';
 
 const terraform = (fields: string) => step(`terraform: {project: api, ${fields}}`);
 const ansible = (fields: string) => step(`ansible: {project: site, ${fields}}`);
@@ -7,75 +7,75 @@ const planned = (apply: string) =>
 const project = (title: string, message: string, spec: string): BadWorkflow => ({
   title,
   yaml: `{apiVersion: signalbox.dev/v1alpha1, kind: Project, metadata: {name: bad}, spec: ${spec}}`,
-  refusedBy: 'kubectl apply',
+  refusedBy: 'schema',
   message,
 });
 const git = (fields: string) => `{git: {url: "https://git.example.com/a.git", ${fields}}}`;
 
 /** Mistakes about Terraform, Ansible and the Projects that they work on. */
 export const infrastructure: BadWorkflow[] = [
-  atApply('an apply without a plan', 'apply needs the plan that it carries out', terraform('action: apply')),
-  atApply(
+  bySchema('an apply without a plan', 'apply needs the plan that it carries out', terraform('action: apply')),
+  bySchema(
     'an apply of a plan that nobody may look at',
     'apply needs the plan that it carries out',
     planned('action: apply, plan: plan, autoApprove: true'),
   ),
-  atApply(
+  bySchema(
     'a destruction without a plan',
     'destroy needs a plan that was made for it',
     terraform('action: destroy'),
   ),
-  atApply(
+  bySchema(
     'a destruction without a look',
     'destroy needs a plan that was made for it',
     terraform('action: destroy, autoApprove: true'),
   ),
-  atApply(
+  bySchema(
     'a plan of a plan',
     'plan and autoApprove go with action apply',
     planned('action: plan, plan: plan'),
   ),
-  atApply(
+  bySchema(
     'values beside a plan',
     'a step that carries out a plan takes no vars and targets',
     planned('action: apply, plan: plan, vars: {a: 1}'),
   ),
-  atApply(
+  bySchema(
     'a variable with a space',
     'spec.steps[0].terraform.vars: Invalid value: "object": a name of a variable must',
     terraform('action: plan, vars: {"a b": 1}'),
   ),
-  atApply(
+  bySchema(
     'a project with a capital letter',
     'spec.steps[0].terraform.project in body should match',
     step('terraform: {project: API, action: plan}'),
   ),
-  asCondition(
+  byAdmission(
     'a plan that is not there',
     'names pln, which is no step. Did you mean plan?',
     planned('action: apply, plan: pln'),
   ),
-  asCondition(
+  byAdmission(
     'a plan of another project',
     'which plans project api, and apply works on web: they must be the same',
     '{steps: [{name: plan, terraform: {project: api, action: plan}}, {name: apply, terraform: {project: web, action: apply, plan: plan}}]}',
   ),
-  asCondition(
+  byAdmission(
     'a destruction by a plan that is none',
     'plans no destruction: set destroy: true there',
     planned('action: destroy, plan: plan'),
   ),
-  atApply(
+  bySchema(
     'a playbook outside of the project',
     'must stay inside the project: the playbook can not have .. in it',
     ansible('playbook: a/../../site.yml'),
   ),
-  atApply(
+  bySchema(
     'an inventory from two places',
     'exactly one of inline, file and groups must be set',
     ansible('playbook: site.yml, inventory: {inline: web1, file: hosts}'),
   ),
-  atApply(
+  bySchema(
     'a limit that is an option',
     'spec.steps[0].ansible.limit in body should match',
     ansible('playbook: site.yml, limit: "--ask-pass"'),

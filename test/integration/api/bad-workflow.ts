@@ -3,23 +3,23 @@ export interface BadWorkflow {
   title: string;
   /** The whole manifest. */
   yaml: string;
-  /** Who finds it: the API server at once, or the operator, which says so in the status. */
-  refusedBy: 'kubectl apply' | 'Ready condition';
+  /** Who refuses it at `kubectl apply`: the API server by the schema, or the operator by its webhook. */
+  refusedBy: 'schema' | 'admission';
   /** A part of what they are told. */
   message: string;
 }
 
 export const workflow = (spec: string, name = 'bad') =>
   `{apiVersion: signalbox.dev/v1alpha1, kind: Workflow, metadata: {name: ${name}}, spec: ${spec}}`;
-export const atApply = (title: string, message: string, spec: string): BadWorkflow => ({
+export const bySchema = (title: string, message: string, spec: string): BadWorkflow => ({
   title,
   yaml: workflow(spec),
-  refusedBy: 'kubectl apply',
+  refusedBy: 'schema',
   message,
 });
-export const asCondition = (title: string, message: string, spec: string): BadWorkflow => ({
-  ...atApply(title, message, spec),
-  refusedBy: 'Ready condition',
+export const byAdmission = (title: string, message: string, spec: string): BadWorkflow => ({
+  ...bySchema(title, message, spec),
+  refusedBy: 'admission',
 });
 
 export const build = '{name: build, script: {bash: make}}';

@@ -20,7 +20,7 @@ const HEAD = `# Mistakes in a workflow, and what you are told
 
 <!-- Written by test/integration/api/api.test.ts: each was made on an API server. -->
 
-What the API server can see is refused at \`kubectl apply\`. The rest shows as the condition \`Ready\` of the Workflow, in its STATUS column and in \`kubectl describe\`.
+All are refused at \`kubectl apply\`: by the schema, which tells what it finds first, or by [admission](../admission.md), which tells all that it finds at once. Without admission, what it would refuse shows as the condition \`Ready\` of the Workflow, in its STATUS column and in \`kubectl describe\`.
 
-| Mistake | Told by | Message |
+| Mistake | Refused by | Message |
 | --- | --- | --- |`;
