@@ -195,6 +195,10 @@ export const workflowRunStatus = z
       description:
         'The seal of Signalbox on what that holds, for this run alone. Where Signalbox has keys, the run goes on only with it.',
     }),
+    basedOn: z.string().max(32).optional().meta({
+      description:
+        'The resourceVersion of the run that this status was decided on. What the status names without a UID was made after that, if at all.',
+    }),
     startedAt: time('When the run was accepted.').optional(),
     finishedAt: time('When the run ended.').optional(),
     duration: z

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
-import { reply, status } from '../kube/fake-server.ts';
+import { type FakeRequest, reply, status } from '../kube/fake-server.ts';
 import { MANAGED_BY } from '../steps/job.ts';
+import { MADE_AFTER } from '../steps/labels.ts';
 import { type Answer, fakeCluster } from './fake-cluster.ts';
 import { revisionOf, runOf, startOf } from './fake-run.ts';
 import { createJobAttempts } from './job-attempts.ts';
@@ -59,6 +60,49 @@ test('a Job that this process has made is not made again when its pod could not 
   assert.deepEqual(calls().slice(2), ['GET jobs/j']);
   const seen = attempts.observe(run, 'j');
   assert.equal(seen.state === 'Ended' && seen.result.reason, 'Lost');
+});
+
+/** An API server whose objects of one kind are gone, and that remembers nothing of them since any version. */
+const goneOf =
+  (plural: string): Answer =>
+  ({ method, url }, response) => {
+    if (method === 'POST') return reply(response, 201, url.pathname.endsWith('/jobs') ? job : pod);
+    if (!url.pathname.includes(`/${plural}`)) return reply(response, 200, job);
+    if (url.searchParams.get('watch') === 'true') {
+      const bookmark = { type: 'BOOKMARK', object: { metadata: { resourceVersion: '20' } } };
+      return void response.end(`${JSON.stringify(bookmark)}\n`);
+    }
+    if (url.pathname.endsWith(`/${plural}`))
+      return reply(response, 200, { metadata: { resourceVersion: '20' }, items: [] });
+    reply(response, 404, status(404, 'NotFound'));
+  };
+
+const historyFrom = (requests: FakeRequest[]) =>
+  requests.flatMap(({ url }) =>
+    url.searchParams.get('watch') === 'true' ? (url.searchParams.get('resourceVersion') ?? '') : [],
+  );
+
+test('whether a Job was there is asked from before it was asked for, although somebody has voted since', async (t) => {
+  const { attempts, requests } = await attemptsOf(t, goneOf('jobs'));
+  const voted = runOf({ basedOn: '5' }, { resourceVersion: '9' });
+  await attempts.start(voted, start, revision);
+  // Once for the Job, and once for its pod, which is younger.
+  assert.deepEqual(historyFrom(requests).slice(0, 1), ['5']);
+  const made = requests.find(({ method, url }) => method === 'POST' && url.pathname.endsWith('/jobs'));
+  const { metadata } = JSON.parse(made?.body ?? '{}') as { metadata: { annotations: object } };
+  assert.deepEqual(metadata.annotations, { [MADE_AFTER]: '5' });
+});
+
+test('whether a pod was there is asked from before its Job, although somebody has annotated that since', async (t) => {
+  const annotated = { ...job, metadata: { ...job.metadata, annotations: { [MADE_AFTER]: '5' } } };
+  const pods = goneOf('pods');
+  const { attempts, requests } = await attemptsOf(t, (request, response) => {
+    if (request.method === 'GET' && request.url.pathname.includes('/jobs/'))
+      return reply(response, 200, annotated);
+    pods(request, response);
+  });
+  await attempts.start(runOf({}, { resourceVersion: '9' }), start, revision);
+  assert.deepEqual(historyFrom(requests), ['5']);
 });
 
 test('a Job is closed when its attempt is not current any more, and only then', async (t) => {

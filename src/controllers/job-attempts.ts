@@ -5,13 +5,22 @@ import { stepTypeOf } from '../api/step.ts';
 import type { StartEffect } from '../engine/model.ts';
 import { keyOf } from '../kube/store.ts';
 import { jobOf, MANAGED_BY, podOf } from '../steps/job.ts';
+import { MADE_AFTER } from '../steps/labels.ts';
 import { type Images, stepTypes } from '../steps/index.ts';
 import { type Program, ProgramError } from '../steps/step-type.ts';
 import type { Cluster } from './cluster.ts';
 import { programContextOf, type Runners } from './program-context.ts';
 import type { Executor } from './executor.ts';
 import { settled } from './settled.ts';
-import { createStarts, findStarted, makeOnce, Refusal, refuseForeign, type Sought } from './starts.ts';
+import {
+  createStarts,
+  findStarted,
+  makeOnce,
+  Refusal,
+  refuseForeign,
+  type Sought,
+  versionBefore,
+} from './starts.ts';
 import { type JobView, type PodView, type RunView, STOP_DEADLINE_SECONDS } from './views.ts';
 
 /**
@@ -71,7 +80,7 @@ export function createJobAttempts(
       what: 'Job of the step',
       name: { namespace: run.namespace, name: id },
       seen: (row?.job?.uid ?? uidOf(run, id)) !== undefined,
-      since: run.resourceVersion,
+      since: versionBefore(run),
     };
   }
 
@@ -91,6 +100,7 @@ export function createJobAttempts(
         attempt: effect.attempt,
         program: programOf(run, effect),
         podDefaults,
+        madeAfter: versionBefore(run),
       },
     );
     return makeOnce(jobs.client, wanted, soughtJob(run, effect));
@@ -124,7 +134,9 @@ export function createJobAttempts(
   }
 
   function soughtPod({ namespace }: RunView, { metadata }: Job): Sought {
-    const { name = '', resourceVersion: since = '' } = metadata ?? {};
+    const { name = '', annotations, resourceVersion = '' } = metadata ?? {};
+    // Whoever annotates the Job gives it a version that is younger than its pod.
+    const since = annotations?.[MADE_AFTER] ?? resourceVersion;
     return { what: 'pod of the step', name: { namespace, name }, seen: false, since };
   }
 

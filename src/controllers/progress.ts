@@ -77,7 +77,9 @@ export function createProgress(options: ProgressOptions): Progress {
   }
 
   async function write(run: RunView, status: WorkflowRunStatus): Promise<RunView> {
-    const written = await client.patchStatus(run, changes(run.status, attempts.withUids(run, status)));
+    // Others write the run, too: this version alone is older than all that the status asks for and nobody has made yet.
+    const next = { ...attempts.withUids(run, status), basedOn: run.resourceVersion };
+    const written = await client.patchStatus(run, changes(run.status, next));
     store.upsert(written);
     for (const happening of happenings(run, run.status, status)) events.record(happening);
     return { ...run, resourceVersion: written.metadata.resourceVersion ?? '', status: written.status ?? {} };

@@ -139,6 +139,17 @@ suite('the run of an attempt', () => {
     ]);
   });
 
+  test('is looked for from before it was asked for, although somebody has voted since', async (t) => {
+    const { attempts, requests } = await attemptsOf(t);
+    await attempts.start(
+      { ...run, status: { ...run.status, basedOn: '5' }, resourceVersion: '9' },
+      start,
+      revision,
+    );
+    const history = requests.find(({ url }) => url.searchParams.get('watch') === 'true');
+    assert.equal(history?.url.searchParams.get('resourceVersion'), '5');
+  });
+
   test('is lost when it is gone and its UID is known', async (t) => {
     const { attempts, calls } = await attemptsOf(t);
     const row = running('call', 'workflow', { run: { name: 'r-call-1', uid: 'child' } });

@@ -19,6 +19,7 @@ import {
   refuseForeign,
   type Sought,
   unlessNotFound,
+  versionBefore,
 } from './starts.ts';
 import { annotationOf, type RunView } from './views.ts';
 
@@ -63,7 +64,7 @@ export function createRunAttempts(
       what: 'run that the step started',
       name: { namespace: run.namespace, name: id },
       seen: row?.run?.uid !== undefined,
-      since: run.resourceVersion,
+      since: versionBefore(run),
     };
   }
 

@@ -10,6 +10,7 @@ import {
 } from '../kube/errors.ts';
 import type { KubeObject, ObjectName, ResourceClient } from '../kube/resource.ts';
 import { type Existence, existedSince } from './history.ts';
+import type { RunView } from './views.ts';
 
 // What all starts have in common that make an object which must be made once: see docs/decisions/starting-once.md.
 
@@ -133,6 +134,15 @@ export interface Sought {
   /** A resourceVersion that is older than its creation can be. */
   since: string;
 }
+
+/**
+ * A version that is older than all that the status of a run names without a UID: that before the status was written. The
+ * run itself may have been written since, by people who annotate it, and vote.
+ */
+export const versionBefore = ({
+  resourceVersion,
+  status,
+}: Pick<RunView, 'resourceVersion' | 'status'>): string => status.basedOn ?? resourceVersion;
 
 /**
  * The object if it is there; what is found is not made again, as somebody may delete it in that very moment.

@@ -8,7 +8,15 @@ import { script } from './script.ts';
 const owner = { namespace: 'ns', name: 'run-1', uid: 'run-uid', workflow: 'w' };
 const programOf = (step: Parameters<typeof script.program>[0]) => script.program(step, fakeWorkshop());
 const jobFor = (step: Parameters<typeof script.program>[0], podDefaults = {}) =>
-  jobOf(owner, { name: 'run-1-s-1', row: 's', step, attempt: 1, program: programOf(step), podDefaults });
+  jobOf(owner, {
+    name: 'run-1-s-1',
+    row: 's',
+    step,
+    attempt: 1,
+    program: programOf(step),
+    podDefaults,
+    madeAfter: '7',
+  });
 const step = { name: 's', script: { bash: 'true' } };
 
 suite('the Job of an attempt', () => {

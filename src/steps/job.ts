@@ -4,7 +4,7 @@ import type { OwnerReference } from 'kubernetes-types/meta/v1.d.ts';
 import { API_VERSION, GROUP } from '../api/common.ts';
 import type { PodSettings } from '../api/pod-settings.ts';
 import { type FinallyStep, type Step, timeoutOf } from '../api/step.ts';
-import { attemptLabels, RUNNER_LABEL } from './labels.ts';
+import { attemptLabels, MADE_AFTER, RUNNER_LABEL } from './labels.ts';
 import type { Program } from './step-type.ts';
 
 /** Value of a Job's `spec.managedBy`: the built-in Job controller leaves such Jobs alone. */
@@ -35,6 +35,8 @@ export interface AttemptSpec {
   attempt: number;
   program: Program;
   podDefaults: PodSettings;
+  /** A resourceVersion from before the Job is made. */
+  madeAfter: string;
 }
 
 /** The Job of one attempt. The API server adds the selector labels to its pod template. */
@@ -47,6 +49,7 @@ export function jobOf(owner: Owner, attempt: AttemptSpec): Job {
       name: attempt.name,
       namespace: owner.namespace,
       labels,
+      annotations: { [MADE_AFTER]: attempt.madeAfter },
       ownerReferences: [runReference(owner)],
     },
     spec: {

@@ -10,6 +10,9 @@ export const LABELS = {
   attempt: `${GROUP}/attempt`,
 } as const;
 
+/** Annotation of a Job: a version of the cluster that is older than the Job, and so than its pod. */
+export const MADE_AFTER = `${GROUP}/made-after`;
+
 /** Label of the pods that our runner works in: what they leave is a report. */
 export const RUNNER_LABEL = `${GROUP}/runner`;
 

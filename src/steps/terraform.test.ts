@@ -107,7 +107,7 @@ suite('the program of a Terraform step', () => {
     const podOf = (member: Partial<TerraformStep>) => {
       const attempt = { name: 'j', row: 's', step: stepOf(member), attempt: 1, program: programOf(member) };
       const owner = { namespace: 'ns', name: 'r', uid: 'u', workflow: 'w' };
-      return jobOf(owner, { ...attempt, podDefaults: {} }).spec?.template;
+      return jobOf(owner, { ...attempt, podDefaults: {}, madeAfter: '7' }).spec?.template;
     };
     const apply = podOf({ action: 'apply', plan: 'plan', gracePeriod: '20m' });
     const key = 'cluster-autoscaler.kubernetes.io/safe-to-evict';
