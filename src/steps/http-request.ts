@@ -64,7 +64,7 @@ export async function prepare(http: HttpStep, context: CallContext): Promise<Pre
     connectTimeoutMs: parseDuration(http.connectTimeout ?? DEFAULT_CONNECT_TIMEOUT),
     maxBytes: MAX_BODY,
     secretNames: new Set(secret.map(({ name }) => name.toLowerCase())),
-    secrets: secret.map(({ secret }) => secret),
+    secrets: secret.flatMap(({ secret, value }) => [secret, ...passwordIn(value)]),
   };
 }
 
@@ -130,6 +130,14 @@ async function secretHeadersOf(
     return { ...headerOf('secretHeaders', name, `${prefix}${secret}`), secret };
   });
   return Promise.all(reading);
+}
+
+/** Of Basic authentication the header has the password in Base64, and a server may tell what it has read in it. */
+function passwordIn(value: string): string[] {
+  const encoded = /^basic +(\S+)$/i.exec(value)?.[1];
+  if (encoded === undefined) return [];
+  const decoded = Buffer.from(encoded, 'base64').toString();
+  return [decoded, decoded.slice(decoded.indexOf(':') + 1)];
 }
 
 async function caOf({ caFrom }: HttpStep, context: CallContext): Promise<string | undefined> {

@@ -40,6 +40,18 @@ describe('a secret header', () => {
     assert.equal(headersOf(site).authorization, 'Bearer s3cr3t-"token"');
   });
 
+  test('of Basic authentication does not come back as the password that is in it', async () => {
+    const password = 'correct-horse';
+    await using site = await startFakeSite(answering(`no user:${password}, nor ${password}`, 401));
+    const basic = { Authorization: { name: 'api', key: 'token', prefix: 'Basic ' } };
+    const token = Buffer.from(`user:${password}`).toString('base64');
+    const { message } = await call(
+      { url: site.url, secretHeaders: basic },
+      { secrets: { 'api/token': token } },
+    );
+    assert.match(message ?? '', /: no \*\*\*, nor \*\*\*$/);
+  });
+
   test('comes back to nobody: not in outputs, not in a message, not in what expressions see', async () => {
     await using site = await startFakeSite(echo);
     const outputs = {
