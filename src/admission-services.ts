@@ -37,6 +37,8 @@ interface Means {
   cluster: Cluster;
   /** Not held back by the lease: every replica serves. */
   transport: Transport;
+  /** Milliseconds since the epoch, by the API server. */
+  now: () => number;
   /** Whose certificate and keys it shares. */
   services: Pick<RunnerServices, 'serving' | 'keys'>;
 }
@@ -51,7 +53,7 @@ const DRAIN_MS = 5_000;
 export async function startAdmission(config: Config, means: Means): Promise<AdmissionServices | undefined> {
   const port = config['admission-port'];
   if (port === undefined) return undefined;
-  const { log, cluster, transport } = means;
+  const { log, cluster, transport, now } = means;
   const { serving, keys } = means.services;
   const teams = await openTeams(config['teams-file']);
   const clients = await clientsOf(config, means);
@@ -63,7 +65,7 @@ export async function startAdmission(config: Config, means: Means): Promise<Admi
     ballot: createBallot({
       sealing: createSeals(keys),
       teams: teams.refresh,
-      now: () => Date.now(),
+      now,
     }),
     neighbours: {
       workflowSpec: (namespace, name) => cluster.workflows.store.get(keyOf({ namespace, name }))?.spec,

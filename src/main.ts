@@ -23,7 +23,8 @@ import { createEventRecorder, EVENTS } from './kube/events.ts';
 import { createElector, LEASES } from './kube/lease.ts';
 import { resourceClient } from './kube/resource.ts';
 import { LeaseLostError } from './kube/term.ts';
-import { createTransport, type Transport, withFence } from './kube/transport.ts';
+import { createServerTime } from './kube/server-time.ts';
+import { createTransport, type FinishedRequest, type Transport, withFence } from './kube/transport.ts';
 import { createWorkQueue, type ProcessedWork } from './kube/work-queue.ts';
 import { type RunnerServices, startRunnerServices } from './runner-services.ts';
 import { assertSupported } from './controllers/support.ts';
@@ -48,8 +49,6 @@ const PROJECT_WORKERS = 4;
 /** How long calls may take to end when the operator is stopped; Kubernetes kills it after 30 s. */
 const CALL_GRACE_MS = 5000;
 
-const now = () => Date.now();
-
 async function main(): Promise<void> {
   const config = readConfig(process.argv.slice(2), process.env);
   const log = pino({ level: config['log-level'], base: null, timestamp: pino.stdTimeFunctions.isoTime });
@@ -63,12 +62,24 @@ async function main(): Promise<void> {
 
   const metrics = createMetrics();
   const connection = await loadConnection();
-  const options = { userAgent: 'signalbox', onFinished: metrics.onRequest };
+  const time = createServerTime({
+    onCorrected: (offsetMs) => log.warn({ offsetMs }, 'going by the clock of the API server'),
+  });
+  metrics.gauge(
+    'signalbox_clock_offset_seconds',
+    'What is added to the clock of this machine to have that of the API server; 0 while it is right.',
+    () => time.offsetMs / 1000,
+  );
+  const onFinished = (request: FinishedRequest) => {
+    metrics.onRequest(request);
+    time.hear(request);
+  };
+  const options = { userAgent: 'signalbox', onFinished };
   const transport = createTransport(connection, options);
   // A renewal must not stand in line behind the starts of a thousand steps.
   const leaseTransport = createTransport(connection, { ...options, connections: 1 });
   await assertSupported(transport);
-  await operate(config, { log, metrics, transport, leaseTransport, stop });
+  await operate(config, { log, metrics, transport, leaseTransport, now: time.now, stop });
   await Promise.all([transport.close(), leaseTransport.close()]);
   log.info('stopped');
 }
@@ -78,17 +89,20 @@ interface Surroundings {
   metrics: Metrics;
   transport: Transport;
   leaseTransport: Transport;
+  /** Milliseconds since the epoch, by the API server. */
+  now: () => number;
   stop: AbortController;
 }
 
 /** Watches from the start, so that a replica that takes over knows everything; works only while it holds the lease. */
 async function operate(config: Config, surroundings: Surroundings): Promise<void> {
-  const { log, metrics, transport, leaseTransport, stop } = surroundings;
+  const { log, metrics, transport, leaseTransport, now, stop } = surroundings;
   const elector = createElector({
     client: resourceClient(leaseTransport, LEASES),
     namespace: config['lease-namespace'],
     name: config['lease-name'],
     identity: config.identity,
+    wallClock: now,
     onError: (error) => log.warn({ err: error }, 'lease not renewed'),
   });
   const fenced = withFence(transport, elector.isLeader);
@@ -106,15 +120,13 @@ async function operate(config: Config, surroundings: Surroundings): Promise<void
     return services?.canServe() === false ? 'the certificate has ended' : undefined;
   };
   const gateway = await startGateway({ port: config['http-port'], metrics, notReady });
-  services = await startRunnerServices(config, { log, metrics, cluster, transport, stopped: stop.signal });
-  const admission =
-    services && (await startAdmission(config, { log, metrics, cluster, transport, services }));
+  const means = { log, metrics, cluster, transport, now };
+  services = await startRunnerServices(config, { ...means, stopped: stop.signal });
+  const admission = services && (await startAdmission(config, { ...means, services }));
   const egress = createEgress({ allow: config['http-allow'], deny: config['http-deny'] });
   const { isLeader } = elector;
   const controllers = createControllers(config, {
-    log,
-    metrics,
-    cluster,
+    ...means,
     transport: fenced,
     egress,
     isLeader,
@@ -158,7 +170,7 @@ async function operate(config: Config, surroundings: Surroundings): Promise<void
 }
 
 /** What controllers work with. */
-interface Means extends Pick<Surroundings, 'log' | 'metrics' | 'transport'> {
+interface Means extends Pick<Surroundings, 'log' | 'metrics' | 'transport' | 'now'> {
   cluster: Cluster;
   egress: Egress;
   isLeader: () => boolean;
@@ -167,7 +179,7 @@ interface Means extends Pick<Surroundings, 'log' | 'metrics' | 'transport'> {
 
 /** Wires the controllers to their queues. The result runs them until its signal is aborted. */
 function createControllers(config: Config, means: Means): (signal: AbortSignal) => Promise<void> {
-  const { log, metrics, transport, cluster } = means;
+  const { log, metrics, transport, cluster, now } = means;
   const queueOf = (controller: string) => {
     const queue = createWorkQueue({ onProcessed: (work) => report(controller, work) });
     metrics.gauge(
@@ -189,6 +201,7 @@ function createControllers(config: Config, means: Means): (signal: AbortSignal) 
     client: resourceClient(transport, EVENTS),
     controller: 'signalbox.dev/operator',
     instance: config.identity,
+    wallClock: now,
     onError: (error) => log.debug({ err: error }, 'event not recorded'),
   });
   const runQueue = queueOf('run');
@@ -243,7 +256,7 @@ function createControllers(config: Config, means: Means): (signal: AbortSignal) 
 /** @param onChanged told the key of a run that has to be looked at again */
 function wireAttempts(
   config: Config,
-  { metrics, cluster, egress, isLeader, services }: Means,
+  { metrics, cluster, egress, isLeader, services, now }: Means,
   votes: VoteReader,
   onChanged: (key: string) => void,
 ): { attempts: Attempts; calls: CallAttempts; live: LiveMessages } {

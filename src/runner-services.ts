@@ -35,6 +35,8 @@ interface Means {
   cluster: Cluster;
   /** Not held back by the lease: every replica serves, and each write says which version it is based on. */
   transport: Transport;
+  /** Milliseconds since the epoch, by the API server. */
+  now: () => number;
   /** Ends the waiting for what is not there yet. */
   stopped: AbortSignal;
 }
@@ -45,7 +47,7 @@ const FIRST_SWEEP_MS = 60_000;
 
 /** Starts them as the settings say; without keys there are none. */
 export async function startRunnerServices(config: Config, means: Means): Promise<RunnerServices | undefined> {
-  const { log, metrics, cluster, transport } = means;
+  const { log, metrics, cluster, transport, now } = means;
   const onError = (error: unknown) => log.warn({ err: error }, 'storage trouble');
   const opened = await openStorage(config, transport, onError);
   if (!opened) {
@@ -60,7 +62,7 @@ export async function startRunnerServices(config: Config, means: Means): Promise
     serving,
     storage,
     transport,
-    findPod: createRunnerPods(cluster, () => Date.now()),
+    findPod: createRunnerPods(cluster, now),
     onAnswered(answered) {
       metrics.onRunnerRequest(answered);
       logAnswer(log, answered);

@@ -14,6 +14,8 @@ interface Means {
   log: Logger;
   metrics: Metrics;
   transport: Transport;
+  /** Milliseconds since the epoch, by those who check the certificate. */
+  now: () => number;
   /** Ends the waiting for a certificate that somebody else makes. */
   stopped: AbortSignal;
 }
@@ -37,9 +39,8 @@ export async function openServing(config: Config, means: Means): Promise<Serving
   return serving;
 }
 
-function servingOf(config: Config, { log, transport, stopped }: Means): Promise<Serving> {
+function servingOf(config: Config, { log, transport, now, stopped }: Means): Promise<Serving> {
   const names = [...runnerApiNames(config), ...config['admission-names']];
-  const now = () => Date.now();
   const folder = config['serving-certificate-dir'];
   const onError = (error: unknown) => {
     const reason = error instanceof CertificateError ? error.reason : undefined;

@@ -10,6 +10,8 @@ export interface FinishedRequest extends RequestName {
   /** HTTP status code, or the reason of the `ConnectionError` when there was none. */
   code: string;
   seconds: number;
+  /** The time of day at the server, as the answer says it. */
+  date?: string;
 }
 
 /** One try of a request. Resolves with a 2xx answer; throws as `Transport.request`. */
@@ -26,11 +28,13 @@ export function createSender(
     if (bearer) outgoing.headers['authorization'] = `Bearer ${bearer}`;
     const { verb, resource } = name;
     const start = clock.now();
-    const finished = (code: string) =>
-      onFinished?.({ verb, resource, code, seconds: (clock.now() - start) / 1000 });
+    const finished = (code: string, date?: string) => {
+      const seconds = (clock.now() - start) / 1000;
+      onFinished?.({ verb, resource, code, seconds, ...(date === undefined ? {} : { date }) });
+    };
     try {
       const incoming = await exchange(dispatcher, outgoing, clock);
-      finished(String(incoming.status));
+      finished(String(incoming.status), incoming.headers.date);
       if (incoming.status >= 300) throw apiError(name, incoming);
       return incoming;
     } catch (error) {
