@@ -63,7 +63,7 @@ suite('an approval', () => {
 
   test('is rejected by one, whoever approved', () => {
     const { run, vote } = waiting({ required: 2 });
-    const no = vote('joe', { decision: 'Reject', comment: 'not on a Friday' });
+    const no = vote('joe', { decision: 'Reject', comment: 'not on\na Friday' });
     run.at(SECOND, { ok: voted(vote('jane'), vote('jim'), no) });
     assert.equal(run.phases(), 'ok:Failed/Rejected apply:Skipped/UpstreamFailed');
     assert.equal(run.step('ok').message, 'Rejected by joe: not on a Friday');

@@ -12,7 +12,7 @@ import { end, type Halt } from './attempt.ts';
 import { approvalsIn, plansOf, questionOf, votesOn } from './approval-question.ts';
 import { lastVotes, type Question, resolveFields } from './ballot.ts';
 import type { Node, Result } from './model.ts';
-import { cut, MAX_MESSAGE, MAX_SUMMARY, spanOf, timeOf } from './text.ts';
+import { cut, MAX_MESSAGE, MAX_SUMMARY, oneLine, spanOf, timeOf } from './text.ts';
 import { put, resolve, type Turn } from './turn.ts';
 
 /** Reason of a step that waits for people. */
@@ -129,7 +129,7 @@ function resultOf(
     return declined(
       'Rejected',
       summary,
-      comment === undefined ? `${summary}.` : `${summary}: ${comment}`,
+      comment === undefined ? `${summary}.` : `${summary}: ${oneLine(comment)}`,
       now,
     );
   }

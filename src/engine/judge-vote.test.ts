@@ -283,6 +283,24 @@ suite('a vote is refused', () => {
       {},
       /has 513 characters: use at most 512/,
     ],
+    [
+      'with a comment that steers terminals',
+      { approve: 'approval', comment: 'fine \u001b[2K\u001b[1A' },
+      {},
+      /comment holds U\+001B, which is a character that nobody can read: leave it out/,
+    ],
+    [
+      'with a field that steers terminals, as JSON spells it',
+      { approve: 'approval', fields: '{"ticket": "\\u0000"}' },
+      { before: runOf([asked({}, { fields: [{ name: 'ticket', type: 'string' }] })]) },
+      /fields holds U\+0000, which is a character that nobody can read: leave it out/,
+    ],
+    [
+      'with half a character, as JSON spells it',
+      { approve: 'approval', fields: '{"\\ud800": "x"}' },
+      {},
+      /fields holds U\+D800/,
+    ],
     ['that is a huge name', { approve: 'x'.repeat(100_000) }, {}, /has no step "x{78}…/],
     ['as a comment alone', { comment: 'yes' }, {}, /signalbox\.dev\/comment goes with a vote/],
     [

@@ -6,7 +6,7 @@ import { askedAt, lastVotes, type Question, resolveFields } from './ballot.ts';
 import { CREATED_BY, createdBy, creatorOf, RUN_BY, runBy } from './created-by.ts';
 import { didYouMean } from './suggest.ts';
 import { approverOf, type Teams, type UserInfo } from './teams.ts';
-import { cut, MAX_QUOTE } from './text.ts';
+import { cut, MAX_QUOTE, strangeCharacter } from './text.ts';
 import {
   isCounted,
   isSigned,
@@ -30,6 +30,7 @@ const DONE = { Approve: 'approved', Reject: 'rejected', Withdraw: 'withdrawn' } 
 
 /** Longest value of `signalbox.dev/fields`. */
 const MAX_FIELDS = 4096;
+const NO_TEXT = 'which is a character that nobody can read';
 
 /** Allowed, with the annotations to set, and with null those to remove; or why not, as a sentence for people. */
 export type Judgement =
@@ -271,6 +272,8 @@ function detailsOf({ after }: UpdateReview, request: Request, approval: Approval
   if (comment !== undefined && comment.length > MAX_COMMENT) {
     return `${annotation('comment')} has ${comment.length} characters: use at most ${MAX_COMMENT}.`;
   }
+  const strange = strangeCharacter(comment ?? '');
+  if (strange !== undefined) return `${annotation('comment')} holds ${strange}, ${NO_TEXT}: leave it out.`;
   if (given !== undefined && request !== 'approve')
     return `${annotation('fields')} goes with ${annotation('approve')} alone: remove it.`;
   const words = comment === undefined || comment === '' ? {} : { comment };
@@ -278,7 +281,8 @@ function detailsOf({ after }: UpdateReview, request: Request, approval: Approval
   const fields = fieldsFrom(given);
   if (typeof fields === 'string') return fields;
   const resolved = resolveFields(approval.fields ?? [], fields);
-  if (!resolved.ok) return `The fields of the approval are not right: ${resolved.problems.join('; ')}.`;
+  if (!resolved.ok)
+    return `The fields of the approval are not right: ${resolved.problems.join('; ').replace(/[^.?]$/, '$&.')}`;
   return Object.keys(fields).length > 0 ? { ...words, fields } : words;
 }
 
@@ -287,7 +291,11 @@ function fieldsFrom(text: string | undefined): Record<string, Scalar> | string {
   const must = `${annotation('fields')} must be a JSON object of strings, numbers and booleans, such as {"ticket": "T-1"}`;
   if (text.length > MAX_FIELDS) return `${must}, of at most ${MAX_FIELDS} characters.`;
   const fields = parseObject(text);
-  return fields ?? `${must}, and is ${cut(text, MAX_QUOTE)}.`;
+  if (!fields) return `${must}, and is ${cut(text, MAX_QUOTE)}.`;
+  const strange = Object.entries(fields).flat().map(String).map(strangeCharacter).find(Boolean);
+  return strange === undefined
+    ? fields
+    : `${annotation('fields')} holds ${strange}, ${NO_TEXT}: leave it out.`;
 }
 
 function parseObject(text: string): Record<string, Scalar> | undefined {

@@ -10,6 +10,22 @@ export function cut(text: string, most: number): string {
   return text.length <= most ? text : `${text.slice(0, most - 1).toWellFormed()}…`;
 }
 
+/** The text on one line, so that it can not pass for further lines of a message. */
+export const oneLine = (text: string): string => text.replace(/[\s\p{Cc}]+/gu, ' ').trim();
+
+/**
+ * What is no text: halves of characters, and what steers a terminal or turns the order of letters around, so that people
+ * read something else than what is written.
+ */
+const NO_TEXT = /(?![\t\n\r])[\p{Cc}\p{Cs}\u202a-\u202e\u2066-\u2069]/u;
+
+/** The first character that is not for people to read, as `U+001B`. New lines and tabs are. */
+export function strangeCharacter(text: string): string | undefined {
+  const [found] = NO_TEXT.exec(text) ?? [];
+  const code = found?.codePointAt(0)?.toString(16).toUpperCase().padStart(4, '0');
+  return code === undefined ? undefined : `U+${code}`;
+}
+
 /** A span of time for people, to the second: `5m32s`, `1h0m5s`, `0s`. */
 export function spanOf(ms: number): string {
   const seconds = Math.round(ms / 1000);

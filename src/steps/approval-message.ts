@@ -2,7 +2,8 @@ import type { ApprovedPlan } from '../api/approval-status.ts';
 import { GROUP } from '../api/common.ts';
 import type { StepStatus } from '../api/workflow-run.ts';
 import { plansText } from '../engine/approval-text.ts';
-import { escapeText, oneLine, quote } from './mrkdwn.ts';
+import { oneLine } from '../engine/text.ts';
+import { escapeText, quote } from './mrkdwn.ts';
 import type { RunFacts } from './step-type.ts';
 
 /** Changes that a message lists of each plan. */

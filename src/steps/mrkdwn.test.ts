@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { cutText, escapeText, oneLine, quote } from './mrkdwn.ts';
+import { cutText, escapeText, quote } from './mrkdwn.ts';
 
 const unescape = (text: string) =>
   text.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&');
@@ -58,10 +58,6 @@ test('a link or mention is left out rather than cut in two', () => {
 test('a character of two code units is left out rather than cut in two', () => {
   assert.equal(cutText('😀😀', 3), '😀…');
   assert.equal(cutText('😀😀', 2), '…');
-});
-
-test('a value on one line can not pass for another field', () => {
-  assert.equal(oneLine(' main\n*Status*\r\nSucceeded\u2028\u0000 '), 'main *Status* Succeeded');
 });
 
 test('every line of a quotation is marked as one', () => {

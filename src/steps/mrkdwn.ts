@@ -21,9 +21,6 @@ export function cutText(text: string, most: number): string {
   return `${kept}…`;
 }
 
-/** The text on one line, so that it can not pass for further lines of a message. */
-export const oneLine = (text: string): string => text.replace(/[\s\p{Cc}]+/gu, ' ').trim();
-
 /** The text, escaped, as a quotation. */
 export const quote = (text: string): string =>
   text

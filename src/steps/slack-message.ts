@@ -1,7 +1,7 @@
 import type { StepStatus, WorkflowRunTrigger } from '../api/workflow-run.ts';
 import { hasEnded, isInstance, progressOf } from '../engine/summary.ts';
-import { cut, spanOf } from '../engine/text.ts';
-import { cutText, escapeText, oneLine, quote } from './mrkdwn.ts';
+import { cut, oneLine, spanOf } from '../engine/text.ts';
+import { cutText, escapeText, quote } from './mrkdwn.ts';
 import { decisionText, requestText } from './approval-message.ts';
 import type { RunFacts } from './step-type.ts';
 

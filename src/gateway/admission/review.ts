@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type { Problem } from '../../engine/model.ts';
+import { cut } from '../../engine/text.ts';
 
 // AdmissionReview of admission.k8s.io/v1, as far as it is read and answered here.
 // https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/
@@ -75,10 +76,14 @@ export function forbidden(problems: readonly Problem[]): Verdict {
 }
 
 const MAX_MESSAGE = 8192;
+const MAX_CAUSES = 256;
+const MAX_FIELD = 512;
 
 function listOf(problems: readonly Problem[]): string {
-  const text = problems.map(({ field, message }) => `${field}: ${message}`).join('\n');
-  return text.length > MAX_MESSAGE ? `${text.slice(0, MAX_MESSAGE - 1)}…` : text;
+  return cut(
+    problems.map(({ field, message }) => `${cut(field, MAX_FIELD)}: ${message}`).join('\n'),
+    MAX_MESSAGE,
+  );
 }
 
 /** The AdmissionReview that answers a request. */
@@ -122,9 +127,10 @@ function refusal(
   { kind: { group, kind }, object: { metadata } }: AdmissionRequest,
   { code, reason, message, problems = [] }: Extract<Verdict, { allowed: false }>,
 ): object {
-  const causes = problems.map(({ field, message: text }) => ({
+  const causes = problems.slice(0, MAX_CAUSES).map(({ field, message: text }) => ({
     reason: code === 422 ? 'FieldValueInvalid' : 'FieldValueForbidden',
-    field,
+    // Names of annotations come here before the API server has looked at how long they are.
+    field: cut(field, MAX_FIELD),
     message: text,
   }));
   const name = metadata.name ?? metadata.generateName ?? '';

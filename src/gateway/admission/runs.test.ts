@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { annotated, fakeRequest, fakeRights, nobody, outcomeOf } from './fake-review.ts';
-import type { ReviewedObject } from './review.ts';
+import { answerTo, type ReviewedObject } from './review.ts';
 import { type Ballot, reviewRun } from './runs.ts';
 
 function fakeBallot() {
@@ -97,4 +97,14 @@ test('a run that could not start is refused, and one that has begun is let be', 
   assert.deepEqual(heard, []);
   const kept = await review({ ...annotated({}, { labels: { a: '1' } }), spec }, { ...annotated({}), spec });
   assert.ok(kept.verdict.allowed, 'a run whose workflow has gone can still be changed');
+});
+
+test('a refusal is short, however many annotations there are, and however long their names', async () => {
+  const names = Array.from({ length: 1000 }, (_, index) => `${index}-${'x'.repeat(10_000)}`);
+  const given = annotated(Object.fromEntries(names.map((name) => [name, ''])));
+  const request = fakeRequest('workflowruns', given, annotated({}));
+  const { mayDo } = fakeRights('edit workflowruns.signalbox.dev one');
+  const verdict = await reviewRun(request, mayDo, fakeBallot().ballot, nobody);
+  assert.ok(!verdict.allowed);
+  assert.ok(JSON.stringify(answerTo(request, verdict)).length < 300_000);
 });

@@ -1,53 +1,15 @@
 import type { WorkflowRun } from '../../../src/api/resources.ts';
 import { API_VERSION } from '../../../src/api/common.ts';
 import { waitFor } from '../../cluster/wait.ts';
+import { type Attack, annotating, annotations, patching, patchOf } from './attack.ts';
+import { CLOCK_ATTACKS } from './clock-attacks.ts';
 import { approval, runOf, type Scene } from './scene.ts';
 import { type Person, WEBHOOKS } from './setup.ts';
+import { TEXT_ATTACKS } from './text-attacks.ts';
 
 const LIMIT_MS = 30_000;
 /** The replica that asks its callers for a certificate. */
 const GUARDED = 1;
-
-// What somebody may try who wants a run approved that nobody has approved, or do more than they may.
-
-/** One attempt, and what came of it, in a sentence. */
-export interface Attack {
-  title: string;
-  attempt: (scene: Scene) => Promise<string>;
-}
-
-/** On a run that is left as it was. */
-const annotating =
-  (person: Person, ...what: string[]) =>
-  async (scene: Scene): Promise<string> => {
-    const run = await scene.shared();
-    return `${await scene.annotates(person, run, ...what)}; ${await scene.stands(run)}`;
-  };
-
-const patching =
-  (person: Person, patch: object) =>
-  async (scene: Scene): Promise<string> => {
-    const run = await scene.shared();
-    return `${await scene.does(person, patchOf(run, patch))}; ${await scene.stands(run)}`;
-  };
-
-const patchOf = (run: string, patch: object, ...more: string[]) => [
-  'patch',
-  'workflowrun',
-  run,
-  '--type=merge',
-  '-p',
-  JSON.stringify(patch),
-  ...more,
-];
-
-const annotations = (values: Record<string, string | null>) => ({
-  metadata: {
-    annotations: Object.fromEntries(
-      Object.entries(values).map(([name, value]) => [`signalbox.dev/${name}`, value]),
-    ),
-  },
-});
 
 const forged = (user: string) =>
   JSON.stringify({
@@ -421,16 +383,19 @@ const bypasses: Attack[] = [
   },
   {
     title:
-      'the run is deleted, and made again under its name with the vote on it, without webhooks and policy',
+      'the run is deleted, and made again under its name, and the vote is written on it, without webhooks and policy',
     async attempt(scene) {
       const run = await scene.waiting('pair');
       await scene.annotates('jane', run, 'approve=approval');
       const { name, value } = await scene.voteOn(run);
-      const kept = { [name]: value };
       await scene.does('root', ['delete', 'workflowrun', run]);
-      const { spec } = runOf('gate');
-      const again = { ...runOf('gate'), metadata: { name: run, annotations: kept }, spec };
-      await withoutWebhooks(scene, () => forces(scene, ['create', '-f', '-'], again));
+      const again = { ...runOf('gate'), metadata: { name: run } };
+      const vote = annotations({ [name.replace('signalbox.dev/', '')]: value });
+      await withoutWebhooks(scene, async () => {
+        await forces(scene, ['create', '-f', '-'], again);
+        await scene.is(run, ({ status: now }) => now?.phase === 'AwaitingApproval');
+        return forces(scene, patchOf(run, vote));
+      });
       return scene.ignored(run);
     },
   },
@@ -502,8 +467,10 @@ const rights: Attack[] = [
 export const ATTACKS: Record<string, Attack[]> = {
   'The wrong people': wrongPeople,
   'The wrong votes': wrongVotes,
+  'Too large, and no text': TEXT_ATTACKS,
   'Other ways to write': wrongWays,
   'Through the status': status,
   'Past the webhooks': bypasses,
+  'By the clock': CLOCK_ATTACKS,
   'More than somebody may': rights,
 };

@@ -3,17 +3,35 @@ import { text } from 'node:stream/consumers';
 import type { WorkflowRun } from '../../../src/api/resources.ts';
 import { API_VERSION } from '../../../src/api/common.ts';
 import { waitFor } from '../../cluster/wait.ts';
+import type { OperatorProcess } from '../../kit/operator-process.ts';
+import type { WrongClock } from '../../kit/wrong-clock.ts';
 import type { Outcome } from '../api/kubectl.ts';
 import { type AdmissionSite, PEOPLE, type Person, TEAM, told } from './setup.ts';
 
 const LIMIT_MS = 20_000;
+/** As near as it can be known. */
+const NEAR_MS = 3_000;
 const VOTE = 'signalbox.dev/vote-';
+
+/** An operator, and its clock. */
+export interface Replica {
+  operator: OperatorProcess;
+  clock: WrongClock;
+}
+/** The one that leads, and the one that only answers. */
+export type Role = 'leader' | 'other';
 
 /** What attackers, and those who are attacked, do. */
 export interface Scene {
   site: AdmissionSite;
   /** kubectl as somebody; what it says, on one line. */
   does(person: Person, args: readonly string[], input?: object): Promise<string>;
+  /** How many lines kubectl prints. */
+  lines(person: Person, args: readonly string[]): Promise<number>;
+  /** Sets the clocks of the operators ahead by so many milliseconds, and waits until they have seen it. */
+  setClocks(aheadMs: Record<Role, number>): Promise<void>;
+  /** Does something while the API server asks this operator alone. */
+  through<T>(role: Role, work: () => Promise<T>): Promise<T>;
   /** `kubectl annotate` of a run; names without prefix. */
   annotates(person: Person, run: string, ...what: string[]): Promise<string>;
   /** A run of a workflow, started by ada, that waits for approval. */
@@ -52,11 +70,12 @@ const workflows = {
   pair: { steps: [approval(['team:platform'], { required: 2 })] },
   mine: { steps: [approval(['group:developers'])] },
   two: { steps: [approval(['team:platform']), { ...approval(['team:platform']), name: 'second' }] },
+  brief: { steps: [approval(['team:platform'], { timeout: '6s' })] },
   frozen: { steps: [approval(['team:platform'])] },
   deploy: { steps: [approval(['team:platform']), { name: 'apply', script: { bash: 'true' } }] },
 };
 
-export async function openScene(site: AdmissionSite): Promise<Scene> {
+export async function openScene(site: AdmissionSite, replicas: Record<Role, Replica>): Promise<Scene> {
   const { hands, as } = site;
   const does = async (person: Person, args: readonly string[], input?: object) =>
     told(await as(person)(args, input && JSON.stringify(input)));
@@ -81,6 +100,14 @@ export async function openScene(site: AdmissionSite): Promise<Scene> {
   return {
     site,
     does,
+    lines: async (person, args) => (await as(person)(args)).text.trimEnd().split('\n').length,
+    async setClocks(aheadMs) {
+      for (const role of ['leader', 'other'] as const) await setClock(replicas[role], aheadMs[role]);
+    },
+    async through(role, work) {
+      site.only(replicas[role].operator);
+      return work().finally(() => site.only());
+    },
     annotates: (person, run, ...what) =>
       does(person, ['annotate', 'workflowrun', run, ...what.map((text) => `signalbox.dev/${text}`)]),
     waiting,
@@ -108,6 +135,15 @@ export async function openScene(site: AdmissionSite): Promise<Scene> {
     },
     asksWebhook: (after, before, person, replica = 0) => ask(site.ports[replica] ?? 0, after, before, person),
   };
+}
+
+/** The operator hears what time it is from each answer of the API server, and it asks for its lease all the time. */
+async function setClock({ operator, clock }: Replica, aheadMs: number): Promise<void> {
+  await clock.set(aheadMs);
+  await waitFor('the operator to see that its clock is wrong', LIMIT_MS, async () => {
+    const [, offset] = /^signalbox_clock_offset_seconds (\S+)$/m.exec(await operator.metrics()) ?? [];
+    return Math.abs(Number(offset) * 1000 + aheadMs) < NEAR_MS;
+  });
 }
 
 export const runOf = (workflow: string, metadata: object = {}) => ({

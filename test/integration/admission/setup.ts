@@ -45,6 +45,13 @@ export const PEOPLE = {
 } as const;
 export type Person = keyof typeof PEOPLE;
 
+/** How an operator is started beside the flags of its own. */
+export interface Start {
+  nodeFlags?: readonly string[];
+  /** @default that from source */
+  program?: string;
+}
+
 /** A cluster with the chart's webhooks, policies and roles, and operators that serve them. */
 export interface AdmissionSite extends AsyncDisposable {
   cluster: Cluster;
@@ -53,6 +60,8 @@ export interface AdmissionSite extends AsyncDisposable {
   as(person: Person): Kubectl;
   /** Starts an operator, which serves from then on. */
   start(...flags: string[]): Promise<OperatorProcess>;
+  /** Starts one with flags for Node too, or another program. */
+  startWith(start: Start, ...flags: string[]): Promise<OperatorProcess>;
   /** Ends an operator, which is sent requests for a while yet, as the Service of a cluster does until it has heard. */
   ends(operator: OperatorProcess, signal: NodeJS.Signals): Promise<void>;
   /** Puts the chart's webhooks, and its policy, into the cluster, or takes them out of it. */
@@ -61,6 +70,8 @@ export interface AdmissionSite extends AsyncDisposable {
   reachable(is: boolean): void;
   /** Authority of what the API server shows to webhooks, where the cluster was asked for that. */
   readonly webhooksAuthority: string;
+  /** Sends everything to one operator, or to all again. */
+  only(operator?: OperatorProcess): void;
   /** The port of a replica. */
   readonly ports: readonly number[];
 }
@@ -116,15 +127,16 @@ export async function bootAdmission(
 
   const ports: number[] = [];
   const portOf = new Map<OperatorProcess, number>();
-  const way = await startWay(port, () => ports);
+  let single: number | undefined;
+  const way = await startWay(port, () => (single === undefined ? ports : [single]));
   stack.defer(() => way.close());
   const hands = stack.use(await createHands(cluster, TEAM));
 
   const kept = stack.move();
   let last = port;
-  async function start(...flags: string[]): Promise<OperatorProcess> {
+  async function startWith({ program, nodeFlags }: Start, ...flags: string[]): Promise<OperatorProcess> {
     const own = (last += 1);
-    const operator = startOperator({ kubeconfig }, [
+    const settings = [
       `--keys-dir=${folder}`,
       `--teams-file=${teamsFile}`,
       `--lease-namespace=${SYSTEM}`,
@@ -135,7 +147,8 @@ export async function bootAdmission(
       '--admission-names=127.0.0.1',
       `--admission-configuration=${RELEASE}`,
       ...flags,
-    ]);
+    ];
+    const operator = startOperator({ kubeconfig }, settings, program, nodeFlags);
     kept.defer(() => operator.stop('SIGKILL'));
     await waitFor('the operator', LIMIT_MS, () => operator.log().includes('"msg":"ready"'));
     ports.push(own);
@@ -155,10 +168,17 @@ export async function bootAdmission(
     hands,
     ports,
     webhooksAuthority: path.join(cluster.folder, 'certificates/webhooks-ca.crt'),
-    start,
+    start: (...flags) => startWith({}, ...flags),
+    startWith,
     ends,
     webhooks,
     reachable: way.reachable,
+    only(operator) {
+      single = operator && portOf.get(operator);
+      // The API server keeps its connections otherwise.
+      way.reachable(false);
+      way.reachable(true);
+    },
     as: (person) => (args, input) => root(['-n', TEAM, ...identityOf(person), ...args], input),
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
