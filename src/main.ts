@@ -225,6 +225,7 @@ function createControllers(config: Config, means: Means): (signal: AbortSignal) 
     queue: workflowQueue,
     events,
     sealing: sealsOf(means.services),
+    onScheduled: (outcome) => metrics.onTrigger({ type: 'schedule', ...outcome }),
     now,
   });
   const projectQueue = queueOf('project');

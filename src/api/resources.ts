@@ -157,7 +157,8 @@ export const resources: CustomResource[] = [
       },
       {
         name: 'Next Run',
-        type: 'date',
+        // As a date kubectl would show how long ago it was, and say <invalid>.
+        type: 'string',
         jsonPath: '.status.nextRun',
         description: 'When the next scheduled run starts.',
       },

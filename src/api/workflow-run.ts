@@ -34,12 +34,13 @@ const git = z
 
 const trigger = z
   .strictObject({
-    type: z.enum(['Manual', 'GitPush', 'Workflow']).default('Manual').meta({
+    type: z.enum(['Manual', 'Schedule', 'GitPush', 'Workflow']).default('Manual').meta({
       description:
-        'The kind of start. Manual: a person. GitPush: a commit was pushed. Workflow: a step of another run. Default Manual.',
+        'The kind of start. Manual: a person. Schedule: a time, which Signalbox alone may say. GitPush: a commit was pushed. Workflow: a step of another run. Default Manual.',
     }),
     name: z.string().max(253).optional().meta({
-      description: 'Which one of its kind: for type Workflow the run that started this one.',
+      description:
+        'Which one of its kind: for type Schedule the trigger of the workflow, for type Workflow the run that started this one.',
     }),
     by: z.string().max(255).optional().meta({ description: 'Who started the run.' }),
     step: z
@@ -53,6 +54,11 @@ const trigger = z
       .max(8)
       .optional()
       .meta({ description: 'For type Workflow: how many runs are above this one.' }),
+    scheduledAt: z.iso
+      .datetime()
+      .max(32)
+      .optional()
+      .meta({ description: 'For type Schedule: the time that the run was started for.' }),
     git: git.optional(),
   })
   .meta({ description: 'What started the run. Default: a person, type Manual.' });

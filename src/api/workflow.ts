@@ -5,6 +5,7 @@ import { notifications } from './notifications.ts';
 import { param } from './param.ts';
 import { podSettings } from './pod-settings.ts';
 import { finallyStep, step } from './step.ts';
+import { trigger } from './trigger.ts';
 
 const retention = z
   .strictObject({
@@ -85,6 +86,15 @@ export const workflowSpec = z
         description: 'Values that a run is started with, read in expressions as params.<name>.',
         ...byName,
       }),
+    triggers: z
+      .array(trigger)
+      .max(16)
+      .optional()
+      .meta({
+        description:
+          'What starts runs while the state is Active. Runs can be started by hand in any case, which needs no trigger.',
+        ...byName,
+      }),
     steps: z
       .array(step)
       .min(1)
@@ -128,6 +138,19 @@ export const workflowSpec = z
   .meta({ description: 'What the workflow does.', ...checks(namesDiffer) });
 export type WorkflowSpec = z.infer<typeof workflowSpec>;
 
+const scheduleStatus = z
+  .strictObject({
+    name: z.string().max(63).meta({ description: 'Name of the trigger.' }),
+    cron: z.string().max(128).meta({
+      description: 'The times that are counted. Others in the trigger count from when they are seen.',
+    }),
+    timeZone: z.string().max(64).meta({ description: 'Their time zone.' }),
+    handledUntil: time('Of the times until then, those that were to be started have been.'),
+    lastScheduledAt: time('The time that the last run was started for.').optional(),
+  })
+  .meta({ description: 'How far a schedule has come.' });
+export type ScheduleStatus = z.infer<typeof scheduleStatus>;
+
 /** What Signalbox reports about a Workflow. */
 export const workflowStatus = z
   .strictObject({
@@ -136,7 +159,9 @@ export const workflowStatus = z
       .optional()
       .meta({ description: 'The metadata.generation that this status was judged on.' }),
     conditions: conditions.optional(),
-    triggers: z.string().max(256).optional().meta({ description: 'What starts the workflow.' }),
+    triggers: z.string().max(256).optional().meta({
+      description: 'What starts runs: Manual, or the kinds of its triggers.',
+    }),
     active: z.int().optional().meta({ description: 'How many of its runs have not ended.' }),
     lastRun: z
       .strictObject({
@@ -145,6 +170,15 @@ export const workflowStatus = z
       })
       .optional()
       .meta({ description: 'The run that started last.' }),
+    nextRun: time('When the next scheduled run starts.').optional(),
+    schedules: z
+      .array(scheduleStatus)
+      .max(16)
+      .optional()
+      .meta({
+        description: 'How far the schedules of the workflow have come, while its state is Active.',
+        ...byName,
+      }),
     lastResult: z.string().max(32).optional().meta({ description: 'Phase of the run that ended last.' }),
     manualRun: z
       .strictObject({

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { suite, test, type TestContext } from 'node:test';
 import type { ObjectMeta } from 'kubernetes-types/meta/v1.d.ts';
 import type { Workflow, WorkflowRun } from '../api/resources.ts';
-import { creatorOf, type Origin, runBy } from '../engine/created-by.ts';
+import { type Created, type Creator, creatorOf, runBy } from '../engine/created-by.ts';
 import type { Happening } from '../kube/events.ts';
 import { reply, status as failure } from '../kube/fake-server.ts';
 import { fakeKeys } from '../storage/fake-keys.ts';
@@ -116,7 +116,7 @@ test('run=now: the run is named, created, told of, and its annotations go', asyn
   assert.equal(after.status.manualRun, undefined);
 });
 
-const originOf = (run: Body | undefined): Origin => {
+const originOf = (run: Body | undefined): Created['metadata'] => {
   const { namespace, name, annotations = {} } = run?.metadata ?? {};
   const kept = Object.entries(annotations).flatMap(([key, value]) =>
     value === null ? [] : [[key, value] as const],
@@ -131,15 +131,15 @@ const originOf = (run: Body | undefined): Origin => {
 
 test('who asked for the run is on record as who created it', async (t) => {
   const { manual, bodies, asked } = await manualIn(t);
-  const creatorAfter = async (record: string | undefined): Promise<string | undefined> => {
+  const creatorAfter = async (record: string | undefined): Promise<Creator | undefined> => {
     const by = record === undefined ? {} : { 'run-by': record };
     const workflow = await asked({ run: 'now', ...by });
     await manual.serve(workflow, []);
     const run = bodies().find(({ kind }) => kind === 'WorkflowRun');
-    return creatorOf(originOf(run), sealing);
+    return run?.spec && creatorOf({ metadata: originOf(run), spec: run.spec }, sealing);
   };
   const record = (uid: string, time: number) => runBy({ uid }, 'jane', sealing, time);
-  assert.equal(await creatorAfter(record('uid', NOW - 1000)), 'jane');
+  assert.deepEqual(await creatorAfter(record('uid', NOW - 1000)), { kind: 'User', user: 'jane' });
   assert.equal(await creatorAfter(record('another', NOW)), undefined);
   assert.equal(await creatorAfter(record('uid', NOW - 3_600_000)), undefined);
   assert.equal(await creatorAfter(record('uid', NOW).replace('jane', 'joe')), undefined);

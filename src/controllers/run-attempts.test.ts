@@ -111,7 +111,8 @@ suite('the run of an attempt', () => {
     const spec = { ...run.spec, trigger: { type: 'GitPush' as const, git } };
     await attempts.start({ ...run, spec, origin: { ...origin, annotations } }, start, revision);
     const made = sent(3);
-    assert.equal(creatorOf({ ...made.metadata, creationTimestamp: END }, sealing), 'jane');
+    const created = { ...made, metadata: { ...made.metadata, creationTimestamp: END } };
+    assert.deepEqual(creatorOf(created, sealing), { kind: 'User', user: 'jane' });
     assert.deepEqual(made.spec.trigger.git, git);
     const { annotations: none } = (
       await attemptsOf(t).then(async (other) => {

@@ -1,6 +1,6 @@
 import { API_VERSION } from '../api/common.ts';
 import type { WorkflowRun } from '../api/resources.ts';
-import { CREATED_BY, createdBy, creatorOf } from '../engine/created-by.ts';
+import { CREATED_BY, createdFor, creatorOf } from '../engine/created-by.ts';
 import type { Observation, Result, StartEffect } from '../engine/model.ts';
 import type { Sealing } from '../engine/vote.ts';
 import { type Change, keyOf } from '../kube/store.ts';
@@ -31,7 +31,7 @@ const MAX_DEPTH = 8;
  *
  * @param onChanged told the key of a run that was made or written here, which nobody else tells the controller of
  * @param now milliseconds since the epoch
- * @param sealing puts on record that who started the run has started those of its steps; nothing without keys
+ * @param sealing puts on record that who, or what, started the run has started those of its steps; nothing without keys
  */
 export function createRunAttempts(
   { runs }: Cluster,
@@ -76,9 +76,9 @@ export function createRunAttempts(
 
   /** Nobody approves their own run by having it start another. */
   function onRecord(run: RunView, child: WorkflowRun): WorkflowRun {
-    const creator = sealing && creatorOf(run.origin, sealing);
+    const creator = sealing && creatorOf({ metadata: run.origin, spec: run.spec }, sealing);
     if (!sealing || creator === undefined) return child;
-    const annotations = { [CREATED_BY]: createdBy(child.metadata, creator, sealing, now()) };
+    const annotations = { [CREATED_BY]: createdFor(creator, child, sealing, now()) };
     return { ...child, metadata: { ...child.metadata, annotations } };
   }
 

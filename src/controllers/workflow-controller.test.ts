@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import type { Workflow, WorkflowRun } from '../api/resources.ts';
+import { fakeClock } from '../kube/fake-clock.ts';
 import { reply } from '../kube/fake-server.ts';
 import { createWorkQueue } from '../kube/work-queue.ts';
 import { LABELS } from '../steps/labels.ts';
@@ -46,7 +47,8 @@ async function controllerOf(
   const { cluster } = fake;
   const reconcile = createWorkflowController({
     cluster,
-    queue: createWorkQueue(),
+    // Nobody waits for what is to be looked at later.
+    queue: createWorkQueue({ clock: fakeClock() }),
     events: { record: () => {}, close: async () => {} },
     now: () => NOW,
   });
@@ -141,4 +143,65 @@ test('a workflow gets its finalizer before anything else', async (t) => {
   const { reconcile, calls } = await controllerOf(t, { answer, kept: [bare] });
   await reconcile('ns/w');
   assert.deepEqual(calls(), ['PATCH workflows/w', 'PATCH workflows/w/status']);
+});
+
+test('a schedule shows in the status of its workflow, and is gone from it when the workflow is paused', async (t) => {
+  const nightly = { name: 'nightly', schedule: { cron: '0 3 * * *', timeZone: 'UTC' } };
+  const spec = { ...workflow.spec, triggers: [nightly] };
+  const { reconcile, requests } = await controllerOf(t, { kept: [{ ...workflow, spec }] });
+  await reconcile('ns/w');
+  const { status } = JSON.parse(requests[0]?.body ?? '') as Pick<Workflow, 'status'>;
+  assert.deepEqual([status?.triggers, status?.nextRun], ['Schedule', '2030-01-01T03:00:00.000Z']);
+  assert.deepEqual(status?.schedules, [
+    { name: 'nightly', cron: '0 3 * * *', timeZone: 'UTC', handledUntil: '2030-01-01T00:00:00.000Z' },
+  ]);
+  assert.deepEqual(
+    status?.conditions?.map(({ type, reason }) => `${type} ${reason}`),
+    ['Ready Active', 'Scheduled OnTime'],
+  );
+
+  const paused = { ...workflow, spec: { ...spec, state: 'Paused' as const }, status: status ?? {} };
+  const then = await controllerOf(t, { kept: [paused] });
+  await then.reconcile('ns/w');
+  const patch = JSON.parse(then.requests[0]?.body ?? '') as { status: Record<string, unknown> };
+  assert.deepEqual([patch.status['nextRun'], patch.status['schedules']], [null, null]);
+});
+
+test('a run whose time is still to come is kept: it keeps that time from being started again', async (t) => {
+  const trigger = { type: 'Schedule' as const, name: 'nightly' };
+  const ofSchedule = (name: string, version: number, scheduledAt: string) => ({
+    ...finished(name, version),
+    spec: { ...run.spec, trigger: { ...trigger, scheduledAt } },
+  });
+  const { reconcile, calls } = await controllerOf(t, {
+    kept: [
+      { ...workflow, spec: { ...workflow.spec, retention: { succeeded: 0 } } },
+      ofSchedule('ahead', 2, '2030-01-01T03:00:00.000Z'),
+      ofSchedule('past', 3, '2029-12-31T03:00:00.000Z'),
+    ],
+  });
+  await reconcile('ns/w');
+  assert.deepEqual(
+    calls().filter((call) => call.startsWith('DELETE')),
+    ['DELETE workflowruns/past'],
+  );
+});
+
+test('a trigger that is wrong shows in the condition, and keeps nobody from starting runs by hand', async (t) => {
+  const spec = { ...workflow.spec, triggers: [{ name: 'x', schedule: { cron: 'x', timeZone: 'UTC' } }] };
+  const metadata = { ...workflow.metadata, annotations: { 'signalbox.dev/run': 'now' } };
+  const answer: Answer = (request, response) =>
+    reply(
+      response,
+      200,
+      request.method === 'POST' ? JSON.parse(request.body) : { ...workflow, metadata, spec },
+    );
+  const { reconcile, calls, requests } = await controllerOf(t, {
+    answer,
+    kept: [{ ...workflow, metadata, spec }],
+  });
+  await reconcile('ns/w');
+  assert.ok(calls().includes('POST workflowruns'), calls().join());
+  const conditions = requests.map(({ body }) => body).find((body) => body.includes('InvalidSpec'));
+  assert.match(conditions ?? '', /spec\.triggers\[0\]\.schedule\.cron: must have five fields/);
 });

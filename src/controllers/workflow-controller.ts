@@ -7,17 +7,23 @@ import { type Change, keyOf, nameOf } from '../kube/store.ts';
 import type { WorkQueue } from '../kube/work-queue.ts';
 import { stepTypes } from '../steps/index.ts';
 import { labelValue } from '../steps/labels.ts';
+import { triggerProblems } from '../triggers/index.ts';
 import { type Cluster, workflowKey } from './cluster.ts';
 import { callersOf, cyclesOf } from './cycles.ts';
 import { deleteAll } from './delete-all.ts';
 import { addFinalizer, removeFinalizer, WORKFLOW_FINALIZER } from './finalizers.ts';
 import { createManualRuns } from './manual-run.ts';
+import { changes } from './merge-patch.ts';
 import { expiredPods, expiredRuns } from './retention.ts';
+import { createSchedules, type ScheduleOutcome, type SchedulesReport } from './schedules.ts';
 import { isSettled, type JobView, type RunView, type WorkflowView, workflowView } from './views.ts';
 import { statusOf } from './workflow-status.ts';
 
 /** A workflow whose runs come and go is reported on at most this often. */
 const REPORT_EVERY_MS = 1000;
+
+/** Timers do not notice when the time of day is set: schedules are looked at again at least this often. */
+const LOOK_EVERY_MS = 60_000;
 
 export interface WorkflowControllerOptions {
   cluster: Cluster;
@@ -25,24 +31,28 @@ export interface WorkflowControllerOptions {
   events: EventRecorder;
   /** Puts on record who asked for a run; nothing without keys. */
   sealing?: Sealing | undefined;
+  /** Told what came of the times of schedules. */
+  onScheduled?: (outcome: ScheduleOutcome) => void;
   /** Milliseconds since the epoch. */
   now: () => number;
 }
 
 /**
- * Reports on workflows (Ready, the last run and its result, how many are active), starts the runs that annotations ask
- * for, and deletes the runs, pods and revisions that are no longer to be kept.
+ * Reports on workflows (Ready, the last run and its result, how many are active), starts the runs that annotations and
+ * schedules ask for, and deletes the runs, pods and revisions that are no longer to be kept.
  */
 export function createWorkflowController({
   cluster,
   queue,
   events,
   sealing,
+  onScheduled = () => {},
   now,
 }: WorkflowControllerOptions) {
   const { workflows, runs, revisions, jobs } = cluster;
   const manualRuns = createManualRuns({ cluster, events, sealing, now });
-  const verdicts = new Map<string, { uid: string; generation: number; problems: Problem[] }>();
+  const schedules = createSchedules({ runs, events, sealing, onOutcome: onScheduled, now });
+  const verdicts = new Map<string, Judged & { uid: string; generation: number }>();
   const reportedAt = new Map<string, number>();
 
   workflows.store.subscribe((change) => {
@@ -64,13 +74,18 @@ export function createWorkflowController({
   }
 
   /** Compiling is the costly part, and a generation never changes. */
-  function problemsOf(key: string, workflow: WorkflowView): Problem[] {
+  function judge(key: string, { uid, generation, spec }: WorkflowView): Judged {
     const known = verdicts.get(key);
-    if (known?.uid === workflow.uid && known.generation === workflow.generation) return known.problems;
-    const compiled = compile(workflow.spec, stepTypes);
-    const problems = compiled.ok ? [] : compiled.problems;
-    verdicts.set(key, { uid: workflow.uid, generation: workflow.generation, problems });
-    return problems;
+    if (known?.uid === uid && known.generation === generation) return known;
+    const compiled = compile(spec, stepTypes);
+    const judged = { steps: compiled.ok ? [] : compiled.problems, triggers: triggerProblems(spec) };
+    verdicts.set(key, { uid, generation, ...judged });
+    return judged;
+  }
+
+  function problemsOf(key: string, workflow: WorkflowView): Problem[] {
+    const { steps, triggers } = judge(key, workflow);
+    return [...steps, ...cyclesOf(workflows, workflow), ...triggers];
   }
 
   async function keep(workflow: WorkflowView): Promise<WorkflowView> {
@@ -80,12 +95,20 @@ export function createWorkflowController({
     return workflowView(kept);
   }
 
-  async function report(key: string, workflow: WorkflowView, ownRuns: readonly RunView[]): Promise<void> {
-    const problems = [...problemsOf(key, workflow), ...cyclesOf(workflows, workflow)];
-    const status = statusOf(workflow, problems, ownRuns, now());
+  async function report(key: string, workflow: WorkflowView): Promise<void> {
+    const problems = problemsOf(key, workflow);
+    const scheduled = await schedules.serve(workflow, problems, runs.store.byIndex('workflow', key));
+    lookAgain(key, scheduled);
+    const ownRuns = runs.store.byIndex('workflow', key);
+    const status = statusOf({ workflow, problems, runs: ownRuns, schedules: scheduled, now: now() });
     if (isDeepStrictEqual(status, workflow.status)) return;
     reportedAt.set(key, now());
-    workflows.store.upsert(await workflows.client.patchStatus(workflow, status));
+    const patch = changes(workflow.status, status);
+    workflows.store.upsert(await workflows.client.patchStatus(workflow, patch));
+  }
+
+  function lookAgain(key: string, { lookAt }: SchedulesReport): void {
+    if (lookAt !== undefined) queue.addAfter(key, Math.min(lookAt - now(), LOOK_EVERY_MS));
   }
 
   async function expire(key: string, { spec }: WorkflowView, ownRuns: readonly RunView[]): Promise<void> {
@@ -104,8 +127,10 @@ export function createWorkflowController({
   const jobsOf = (run: RunView): JobView[] => jobs.store.byIndex('run', run.uid);
 
   /** Whether a run is needed by one that started it, by somebody who wants it continued, or by what it still tells. */
-  function isNeeded({ namespace, owner, control, status }: RunView): boolean {
+  function isNeeded({ namespace, owner, control, status, spec }: RunView): boolean {
     if (control.retry !== undefined || !isSettled(status)) return true;
+    // The clock was ahead when it was started: it keeps its time from being started again.
+    if (Date.parse(spec.trigger.scheduledAt ?? '') > now()) return true;
     const above = owner && runs.store.get(keyOf({ namespace, name: owner.name }));
     return above !== undefined && above.uid === owner?.uid && above.status.finishedAt === undefined;
   }
@@ -143,12 +168,17 @@ export function createWorkflowController({
       return;
     }
     if (found.deletedAt !== undefined) return dissolve(key, found);
-    const workflow = await manualRuns.serve(await keep(found), problemsOf(key, found));
-    const ownRuns = runs.store.byIndex('workflow', key);
-    await report(key, workflow, ownRuns);
-    await expire(key, workflow, ownRuns);
+    const workflow = await manualRuns.serve(await keep(found), judge(key, found).steps);
+    await report(key, workflow);
+    await expire(key, workflow, runs.store.byIndex('workflow', key));
     await deleteRevisions(key);
   };
+}
+
+/** What is wrong with a workflow by itself. Runs by hand need no triggers. */
+interface Judged {
+  steps: Problem[];
+  triggers: Problem[];
 }
 
 /** Whether a workflow came, went, or may do something else: what is said of its runs is nothing to others. */

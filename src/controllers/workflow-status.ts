@@ -1,30 +1,38 @@
 import type { Condition } from '../api/common.ts';
 import type { WorkflowStatus } from '../api/workflow.ts';
 import type { Problem } from '../engine/model.ts';
+import { timeOf } from '../engine/text.ts';
+import { triggersText } from '../triggers/index.ts';
 import { describe } from './problems.ts';
+import type { SchedulesReport } from './schedules.ts';
 import type { RunView, WorkflowView } from './views.ts';
 
-/**
- * What is reported about a workflow.
- *
- * @param now milliseconds since the epoch
- */
-export function statusOf(
-  workflow: WorkflowView,
-  problems: readonly Problem[],
-  runs: readonly RunView[],
-  now: number,
-): WorkflowStatus {
+export interface StatusInput {
+  workflow: WorkflowView;
+  /** What is wrong with it. */
+  problems: readonly Problem[];
+  /** Its runs. */
+  runs: readonly RunView[];
+  schedules: SchedulesReport;
+  /** Milliseconds since the epoch. */
+  now: number;
+}
+
+/** What is reported about a workflow. */
+export function statusOf({ workflow, problems, runs, schedules, now }: StatusInput): WorkflowStatus {
   const started = latest(runs, (run) => run.status.startedAt);
   const ended = latest(runs, (run) => run.status.finishedAt);
   const { startedAt } = started?.status ?? {};
+  const { schedules: _schedules, nextRun: _nextRun, ...before } = workflow.status;
   return {
-    ...workflow.status,
+    ...before,
     observedGeneration: workflow.generation,
-    conditions: [readyCondition(workflow, problems, now)],
-    triggers: 'Manual',
+    conditions: conditionsOf(workflow, problems, schedules, now),
+    triggers: triggersText(workflow.spec),
     active: runs.filter((run) => run.status.finishedAt === undefined).length,
     ...(started && startedAt ? { lastRun: { name: started.name, startedAt } } : {}),
+    ...(schedules.nextAt === undefined ? {} : { nextRun: timeOf(schedules.nextAt) }),
+    ...(schedules.statuses.length === 0 ? {} : { schedules: schedules.statuses }),
     ...(ended?.status.phase ? { lastResult: ended.status.phase } : {}),
   };
 }
@@ -36,24 +44,35 @@ function latest(runs: readonly RunView[], timeOf: (run: RunView) => string | und
   );
 }
 
-function readyCondition(
-  { spec, status, generation }: WorkflowView,
+function conditionsOf(
+  workflow: WorkflowView,
   problems: readonly Problem[],
+  { verdict }: SchedulesReport,
+  now: number,
+): Condition[] {
+  const judge = (type: string, said: Verdict) => conditionOf(workflow, type, said, now);
+  const ready = judge('Ready', readiness(workflow, problems));
+  return verdict ? [ready, judge('Scheduled', verdict)] : [ready];
+}
+
+/** What a condition says. */
+export type Verdict = Pick<Condition, 'status' | 'reason' | 'message'>;
+
+function conditionOf(
+  { status, generation }: WorkflowView,
+  type: string,
+  said: Verdict,
   now: number,
 ): Condition {
-  const before = status.conditions?.find(({ type }) => type === 'Ready');
-  const ready = problems.length === 0 ? 'True' : 'False';
-  const lastTransitionTime =
-    before?.status === ready ? before.lastTransitionTime : new Date(now).toISOString();
-  return {
-    type: 'Ready',
-    status: ready,
-    reason: problems.length === 0 ? spec.state : 'InvalidSpec',
-    message: problems.length === 0 ? READY[spec.state] : describe(problems),
-    observedGeneration: generation,
-    lastTransitionTime,
-  };
+  const before = status.conditions?.find((condition) => condition.type === type);
+  const lastTransitionTime = before?.status === said.status ? before.lastTransitionTime : timeOf(now);
+  return { type, ...said, observedGeneration: generation, lastTransitionTime };
 }
+
+const readiness = ({ spec }: WorkflowView, problems: readonly Problem[]): Verdict =>
+  problems.length === 0
+    ? { status: 'True', reason: spec.state, message: READY[spec.state] }
+    : { status: 'False', reason: 'InvalidSpec', message: describe(problems) };
 
 const READY: Record<WorkflowView['spec']['state'], string> = {
   Active: 'Runs can be started.',

@@ -6,7 +6,7 @@ import type { Workflow, WorkflowRun } from '../api/resources.ts';
 import type { StepStatus, WorkflowRunStatus } from '../api/workflow-run.ts';
 import { fakeKeys } from '../storage/fake-keys.ts';
 import { createSeals } from '../storage/seals.ts';
-import { askerOf, CREATED_BY, createdBy, creatorOf, RUN_BY, runBy } from './created-by.ts';
+import { askerOf, CREATED_BY, createdBy, createdByTrigger, creatorOf, RUN_BY, runBy } from './created-by.ts';
 import { type Judgement, judgeCreate, judgeUpdate, judgeWorkflow, type UpdateReview } from './judge-vote.ts';
 import type { UserInfo } from './teams.ts';
 import { isSigned, readVote, signVote } from './vote.ts';
@@ -180,6 +180,19 @@ suite('a vote', () => {
       /goes with signalbox.dev\/approve alone/,
     );
   });
+});
+
+test('a run that a schedule has started was started by nobody, so that any approver may approve it', () => {
+  const trigger = { type: 'Schedule', name: 'nightly', scheduledAt: ASKED } as const;
+  const run = { ...runOf(), spec: { workflowRef: { name: 'deploy' }, trigger } };
+  const record = createdByTrigger(run, sealing, CREATED + 300);
+  const before = { ...run, metadata: { ...place, annotations: { [CREATED_BY]: record } } };
+  assert.equal(voteIn(judge({ approve: 'approval' }, { before })).own, false);
+  const forged = { ...before, spec: { ...before.spec, params: { target: 'mine' } } };
+  assert.match(
+    messageOf(judge({ approve: 'approval' }, { before: forged })),
+    /^It is not on record who started/,
+  );
 });
 
 suite('a vote is refused', () => {
@@ -442,7 +455,7 @@ suite('who creates a run', () => {
         creationTimestamp: '2030-01-01T00:00:00Z',
         annotations: changes as Record<string, string>,
       };
-      assert.equal(creatorOf(stored, sealing), 'adam');
+      assert.deepEqual(creatorOf(fresh(stored), sealing), { kind: 'User', user: 'adam' });
     });
   }
 
@@ -455,7 +468,7 @@ suite('who creates a run', () => {
     const annotations = changesOf(review({ namespace: 'ns', name: 'a' })) as Record<string, string>;
     const creationTimestamp = '2030-01-01T00:00:00Z';
     const own = { namespace: 'ns', name: 'a', creationTimestamp, annotations };
-    assert.equal(creatorOf(own, sealing), 'adam');
+    assert.deepEqual(creatorOf(fresh(own), sealing), { kind: 'User', user: 'adam' });
     for (const other of [
       { ...own, name: 'b' },
       { ...own, namespace: 'other' },
@@ -467,7 +480,7 @@ suite('who creates a run', () => {
       { ...own, annotations: { [CREATED_BY]: `"${'x'.repeat(2000)}"` } },
       { ...own, annotations: {} },
     ]) {
-      assert.equal(creatorOf(other, sealing), undefined);
+      assert.equal(creatorOf(fresh(other), sealing), undefined);
     }
   });
 

@@ -207,11 +207,11 @@ function voteFrom(review: UpdateReview, request: Request, row: Asked): UnsignedV
 function whyOwn({ before, user, sealing }: UpdateReview): string | undefined {
   const { username } = user;
   const others = 'somebody else has to approve it';
-  const creator = creatorOf(before.metadata, sealing);
+  const creator = creatorOf(before, sealing);
   if (creator === undefined) {
     return 'It is not on record who started this run, so that nobody can approve it: it was created past the admission of Signalbox. Create another run.';
   }
-  if (creator === username) return `${username} started this run: ${others}.`;
+  if (creator.kind === 'User' && creator.user === username) return `${username} started this run: ${others}.`;
   const { by, git } = before.spec.trigger;
   if (isPerson(by, username)) return `This run was started by ${by}: ${others}.`;
   if (isPerson(git?.author, username)) return `${username} wrote the commit of this run: ${others}.`;

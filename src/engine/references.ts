@@ -50,7 +50,7 @@ const TYPES = new Set([
   'uint',
 ]);
 const STEP_FIELDS = ['phase', 'outputs', 'summary', 'terraform', 'ansible'];
-const TRIGGER_FIELDS = ['type', 'name', 'by', 'git'];
+const TRIGGER_FIELDS = ['type', 'name', 'by', 'scheduledAt', 'git'];
 const WORKFLOW_FIELDS = ['name'];
 const VARIABLES = ['params', 'steps', 'run', 'workflow', 'trigger'];
 

@@ -37,8 +37,11 @@ export function readVote(text: string): Vote | undefined {
   }
 }
 
-/** A vote that somebody may write into a run; one that was found there and counted; who created a run; what it executes. */
-export type SealPurpose = 'vote' | 'counted' | 'creator' | 'revision';
+/**
+ * A vote that somebody may write into a run; one that was found there and counted; who created a run, or what; what it
+ * executes.
+ */
+export type SealPurpose = 'vote' | 'counted' | 'creator' | 'trigger' | 'revision';
 
 /** Seals what the operator has heard; see `storage/seals.ts`. */
 export interface Sealing {

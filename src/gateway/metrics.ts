@@ -12,6 +12,8 @@ export interface Metrics {
   onRunnerRequest(request: { route: string; status: number; seconds: number }): void;
   /** @param webhook of those that there are, or `other`; @param result `allowed`, `denied` or `error` */
   onReview(review: { webhook: string; result: string; seconds: number }): void;
+  /** @param type of the trigger; @param result `started`, `missed` or `refused` */
+  onTrigger(happened: { type: string; result: string; count: number }): void;
   /** Registers a figure that is read when metrics are asked for. */
   gauge(name: string, help: string, read: () => number): void;
   readonly contentType: string;
@@ -56,6 +58,12 @@ export function createMetrics(): Metrics {
     buckets: SECONDS,
     registers,
   });
+  const triggers = new Counter({
+    name: 'signalbox_triggers_total',
+    help: 'Runs that triggers have started, missed, or could not create, by type and result.',
+    labelNames: ['type', 'result'],
+    registers,
+  });
   return {
     onRequest: ({ verb, resource, code, seconds }) => requests.observe({ verb, resource, code }, seconds),
     onWork(controller, { queuedSeconds, workSeconds, failure }) {
@@ -65,6 +73,7 @@ export function createMetrics(): Metrics {
     onRunnerRequest: ({ route, status, seconds }) =>
       runnerRequests.observe({ route, code: String(status) }, seconds),
     onReview: ({ webhook, result, seconds }) => reviews.observe({ webhook, result }, seconds),
+    onTrigger: ({ type, result, count }) => triggers.inc({ type, result }, count),
     gauge(name, help, read) {
       const gauge = new Gauge({
         name,

@@ -119,7 +119,32 @@ test('so is one that a project names', async () => {
   ]);
 });
 
+const nightly = { name: 'nightly', schedule: { cron: '0 3 * * *' } };
+
+test('what is wrong with a trigger is told with all the rest', async () => {
+  const schedule = { cron: '61 3 * * *', timeZone: 'Europe/Berln', params: { reigon: 'eu' } };
+  const { outcome } = await create({
+    params: [{ name: 'region' }],
+    triggers: [nightly, { name: 'other', schedule }],
+    steps: [script('build', { when: 'nobody.knows' })],
+  });
+  const at = 'spec.triggers[1].schedule';
+  for (const line of [
+    /^spec\.steps\[0\]\.when: /,
+    /^spec\.triggers\[1\]\.schedule\.cron: minute "61": /,
+    /^spec\.triggers\[1\]\.schedule\.timeZone: .* Did you mean Europe\/Berlin\?$/,
+    /^spec\.triggers\[1\]\.schedule\.params\.reigon: is no parameter .* Did you mean region\?$/,
+  ]) {
+    assert.ok(
+      outcome.some((text) => line.test(text)),
+      `${line} is not in ${outcome.join('\n')}`,
+    );
+  }
+  assert.equal(outcome.filter((text) => text.startsWith(at)).length, 3);
+});
+
 const everything = {
+  triggers: [nightly],
   podDefaults: { serviceAccountName: 'deployer' },
   steps: [
     script('a', { pod: { serviceAccountName: 'builder' } }),
@@ -139,6 +164,7 @@ const everything = {
 
 const RIGHTS = [
   'create pods',
+  'create workflowruns.signalbox.dev',
   'create serviceaccounts/token deployer',
   'create serviceaccounts/token builder',
   'get secrets token',

@@ -5,6 +5,7 @@ import { compile } from '../../engine/graph.ts';
 import type { Problem } from '../../engine/model.ts';
 import { schemaProblems } from '../../engine/spec-problems.ts';
 import { stepTypes } from '../../steps/index.ts';
+import { triggerProblems } from '../../triggers/index.ts';
 import type { MayDo } from './access.ts';
 import { changesOf, deniedChanges, type Plural, requestsOf } from './changes.ts';
 import { type AdmissionRequest, forbidden, invalid, type Verdict } from './review.ts';
@@ -34,7 +35,7 @@ export async function reviewWorkflow(
   if (!parsed.success) return invalid(schemaProblems(parsed.error));
   const specOf = (name: string) => neighbours.workflowSpec(namespace, name);
   const cycles = cycleProblems(object.metadata.name ?? '', parsed.data, specOf);
-  const problems = [...(compiled.ok ? [] : compiled.problems), ...cycles];
+  const problems = [...(compiled.ok ? [] : compiled.problems), ...cycles, ...triggerProblems(parsed.data)];
   if (problems.length > 0) return invalid(problems);
   const uses = await deniedUses(usesOfWorkflow(parsed.data), mayDo, userInfo.username);
   if (uses.length > 0) return forbidden(uses);

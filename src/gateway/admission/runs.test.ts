@@ -34,6 +34,18 @@ test('who creates a run is recorded, whoever an annotation says it was', async (
   assert.deepEqual(verdict, { allowed: true, changes: { 'signalbox.dev/created-by': 'jane' } });
 });
 
+test('nobody creates a run in the name of a schedule', async () => {
+  const spec = { workflowRef: { name: 'w' }, trigger: { type: 'Schedule', name: 'nightly' } };
+  const { outcome, heard } = await review({ ...annotated({}), spec });
+  assert.match(outcome, /^spec\.trigger\.type: is Schedule, which Signalbox alone may say/);
+  assert.deepEqual(heard, []);
+  // One that is there may be labelled, retried and voted on.
+  const { verdict } = await review({ ...annotated({ cancel: 'true' }), spec }, { ...annotated({}), spec });
+  assert.ok(verdict.allowed);
+  const pushed = await review({ ...annotated({}), spec: { ...spec, trigger: { type: 'GitPush' } } });
+  assert.doesNotMatch(pushed.outcome, /trigger/);
+});
+
 test('a vote takes the verb approve and nothing else', async () => {
   const right = 'approve workflowruns.signalbox.dev one';
   const { verdict, asked, heard } = await review(annotated({ approve: 'gate' }), annotated({}));

@@ -1,5 +1,7 @@
+import * as z from 'zod';
 import { CREATED_BY } from '../../engine/created-by.ts';
 import type { Judgement } from '../../engine/judge-vote.ts';
+import type { Problem } from '../../engine/model.ts';
 import { VOTE_PREFIX } from '../../engine/vote.ts';
 import type { MayDo } from './access.ts';
 import { type Change, changedKeys, changesOf, deniedChanges, fieldOf, requestsOf } from './changes.ts';
@@ -32,7 +34,7 @@ export async function reviewRun(
   const changes = oldObject
     ? changesOf('workflowruns', oldObject, object)
     : requestsOf('workflowruns', object);
-  const reserved = forgeries(oldObject ?? undefined, object);
+  const reserved = [...forgeries(oldObject ?? undefined, object), ...pretences(oldObject, object)];
   if (reserved.length > 0) return forbidden(reserved);
   const who = userInfo.username;
   const name = oldObject ? object.metadata.name : undefined;
@@ -67,4 +69,13 @@ function forgeries(before: ReviewedObject | undefined, { metadata }: ReviewedObj
   return names
     .filter((name) => name.startsWith(VOTE_PREFIX) || (name === CREATED_BY && before !== undefined))
     .map((name) => ({ field: fieldOf(name), message: 'is written by Signalbox alone: leave it as it is' }));
+}
+
+const scheduled = z.object({ trigger: z.object({ type: z.literal('Schedule') }) });
+
+/** What a schedule has started was started by nobody, and is approved as such. */
+function pretences(before: ReviewedObject | null | undefined, { spec }: ReviewedObject): Problem[] {
+  if (before || !scheduled.safeParse(spec).success) return [];
+  const message = 'is Schedule, which Signalbox alone may say: leave spec.trigger out';
+  return [{ field: 'spec.trigger.type', message }];
 }

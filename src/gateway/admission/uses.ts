@@ -1,6 +1,7 @@
 import type { FinallyStep, Step } from '../../api/step.ts';
 import type { ProjectSpec } from '../../api/project.ts';
 import type { WorkflowSpec } from '../../api/workflow.ts';
+import { GROUP } from '../../api/common.ts';
 import type { Problem } from '../../engine/model.ts';
 import { type MayDo, type Right, rightText } from './access.ts';
 import { type NamedSecret, secretsOfWorkflow } from './secrets.ts';
@@ -20,6 +21,8 @@ const PODS: Right = { verb: 'create', group: '', resource: 'pods' };
 
 const pods: Use = { field: 'spec', what: 'pods of this namespace, which its steps run in,', right: PODS };
 
+const RUNS: Right = { verb: 'create', group: GROUP, resource: 'workflowruns' };
+
 /** What a workflow uses. */
 export function usesOfWorkflow(spec: WorkflowSpec): Use[] {
   const lists: Record<string, readonly (Step | FinallyStep)[]> = {
@@ -30,8 +33,12 @@ export function usesOfWorkflow(spec: WorkflowSpec): Use[] {
     entries.flatMap(({ pod }, index) => accountUse(pod?.serviceAccountName, `spec.${list}[${index}].pod`)),
   );
   const secrets = secretsOfWorkflow(spec).filter(({ readBy }) => readBy === 'Operator');
+  const triggers = (spec.triggers ?? []).map((_, index) => {
+    return { field: `spec.triggers[${index}]`, what: 'runs, which it starts,', right: RUNS };
+  });
   return [
     pods,
+    ...triggers,
     ...accountUse(spec.podDefaults?.serviceAccountName, 'spec.podDefaults'),
     ...accounts,
     ...secrets.map(secretUse),

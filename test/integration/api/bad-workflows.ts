@@ -15,6 +15,7 @@ import {
 import { calls, flow } from './bad-flow.ts';
 import { approvals } from './bad-approval.ts';
 import { infrastructure } from './bad-infrastructure.ts';
+import { triggerMistakes } from './bad-trigger.ts';
 
 const structure: BadWorkflow[] = [
   {
@@ -341,4 +342,5 @@ export const badWorkflows: readonly BadWorkflow[] = [
   ...calls,
   ...infrastructure,
   ...approvals,
+  ...triggerMistakes,
 ];

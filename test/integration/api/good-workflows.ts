@@ -14,6 +14,9 @@ kind: Workflow
 metadata: {name: everything}
 spec:
   state: Paused
+  triggers:
+    - {name: nightly, schedule: {cron: "*/5,59 0-23/2 * JAN-dec mon,7", timeZone: America/Argentina/Buenos_Aires, startingDeadline: 8760h, params: {region: us, dryRun: true, _replicas2: 2.5, version: "1"}}}
+    - {name: hourly, schedule: {cron: 0 * * * *, params: {version: "1"}}}
   timeout: 1h30m
   retention: {succeeded: 0, failed: 10000, ttl: 0s}
   podDefaults:
