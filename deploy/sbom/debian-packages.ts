@@ -8,6 +8,8 @@ const STATUS = 'var/lib/dpkg/status';
 /** Where images without dpkg itself, such as distroless, keep a file for each package. */
 const STATUS_FOLDER = 'var/lib/dpkg/status.d';
 const LISTS = 'var/lib/dpkg/info';
+/** Which Debian it is, in either place. */
+const RELEASES = ['usr/lib/os-release', 'etc/os-release'];
 
 interface DebianPackage {
   name: string;
@@ -68,7 +70,8 @@ function packageIn(paragraph: string): DebianPackage | undefined {
 
 /** Such as `debian-13`. */
 async function distributionOf(root: string): Promise<string> {
-  const text = await readFile(path.join(root, 'usr/lib/os-release'), 'utf8');
+  const places = RELEASES.map((place) => path.join(root, place));
+  const text = await readFile(places.find((place) => existsSync(place)) ?? '', 'utf8');
   const [id, version] = ['ID', 'VERSION_ID'].map(
     (name) => new RegExp(`^${name}="?([^"\\n]*)`, 'm').exec(text)?.[1],
   );
