@@ -132,6 +132,63 @@ test('the UID of a Job is that of its own run only', async (t) => {
   assert.equal(attempts.uidOf({ ...run, uid: 'another' }, 'j'), undefined);
 });
 
+/** A pod that says that its step has succeeded. */
+const succeeded = (owner: string) => ({
+  ...owned('pod', owner, 5),
+  status: {
+    containerStatuses: [
+      {
+        name: 'main',
+        state: { terminated: { exitCode: 0, finishedAt: '2026-01-01T00:00:00Z', message: 'ok=true' } },
+        image: 'i',
+        imageID: 'i',
+        ready: false,
+        restartCount: 0,
+      },
+    ],
+  },
+});
+
+test('what the pod of a Job says counts for nothing when somebody else owns the Job', async (t) => {
+  const { attempts, cluster } = await attemptsOf(t, withBoth);
+  cluster.jobs.store.upsert({ ...job, ...owned('theirs', 'somebody', 4) });
+  cluster.pods.store.upsert(succeeded('theirs'));
+  assert.deepEqual(attempts.observe(run, 'j'), { state: 'Absent' });
+});
+
+test('a Job and its pod that somebody puts in the place of those of the step are not taken for them', async (t) => {
+  const theirs = { ...job, ...owned('theirs', 'run', 4) };
+  const { attempts, cluster } = await attemptsOf(t, ({ url }, response) => {
+    reply(response, 200, url.pathname.includes('/jobs/') ? theirs : succeeded('theirs'));
+  });
+  const row = { name: 'a', type: 'script', phase: 'Running', attempt: 1, job: { name: 'j' } } as const;
+  const seenBefore = runOf({ steps: [{ ...row, job: { name: 'j', uid: 'job' } }] });
+  cluster.pods.store.upsert(succeeded('theirs'));
+  for (const place of ['gone', 'exchanged']) {
+    if (place === 'exchanged') cluster.jobs.store.upsert(theirs);
+    assert.deepEqual(attempts.observe(seenBefore, 'j'), { state: 'Absent' }, place);
+    assert.equal(attempts.uidOf(seenBefore, 'j'), 'job', place);
+  }
+  assert.equal(await attempts.start(seenBefore, start, revision), 0);
+  const seen = attempts.observe(seenBefore, 'j');
+  assert.equal(seen.state === 'Ended' && seen.result.reason, 'Lost');
+});
+
+test('the same holds while only this process has seen the Job', async (t) => {
+  const { attempts, cluster } = await attemptsOf(t, withBoth);
+  cluster.runs.store.upsert({
+    apiVersion: 'signalbox.dev/v1alpha1',
+    kind: 'WorkflowRun',
+    metadata: { namespace: 'ns', name: 'owner', uid: 'run', resourceVersion: '1' },
+    spec: { workflowRef: { name: 'w' }, trigger: { type: 'Manual' } },
+  });
+  cluster.jobs.store.observe('ADDED', job);
+  cluster.jobs.store.observe('DELETED', { ...job, ...owned('job', 'run', 3) });
+  cluster.jobs.store.observe('ADDED', { ...job, ...owned('theirs', 'run', 4) });
+  cluster.pods.store.upsert(succeeded('theirs'));
+  assert.deepEqual(attempts.observe(run, 'j'), { state: 'Absent' });
+});
+
 /** As the kubelet told of a pod that it evicted a minute after its container had begun. */
 const evicted = {
   phase: 'Failed',

@@ -51,17 +51,26 @@ export function createJobAttempts(
     if (known?.uid === run.uid && known.status.finishedAt === undefined) starts.note(run.uid, name, uid);
   });
 
-  function podOfJob({ namespace }: RunView, name: string): PodView | undefined {
-    const key = keyOf({ namespace, name });
-    const pod = pods.store.get(key);
-    const job = jobs.store.get(key);
-    return pod && (!job || pod.job === job.uid) ? pod : undefined;
+  /** UID of the Job that was there first: of one that somebody puts in its place it is another. */
+  function firstUid({ uid, status }: RunView, id: string): string | undefined {
+    const row = status.steps?.find(({ job }) => job?.name === id);
+    return row?.job?.uid ?? starts.uidOf(uid, id);
+  }
+
+  function podOfJob(run: RunView, name: string): PodView | undefined {
+    const key = keyOf({ namespace: run.namespace, name });
+    const [pod, job] = [pods.store.get(key), jobs.store.get(key)];
+    if (job && job.run.uid !== run.uid) return undefined;
+    const uid = firstUid(run, name) ?? job?.uid;
+    // Of a Job that was never seen its pod alone tells.
+    return pod && (uid === undefined || pod.job === uid) ? pod : undefined;
   }
 
   /** The Job of the attempt; made unless it is there, or was there and somebody deleted it. */
   async function ensureJob(run: RunView, effect: StartEffect, podDefaults: PodSettings): Promise<Job> {
     const object = (await findJob(run, effect)) ?? (await makeJob(run, effect, podDefaults));
     refuseForeign('Job', { name: effect.id, owners: object.metadata?.ownerReferences }, run.uid);
+    refuseExchanged(object, firstUid(run, effect.id));
     refuseUnmanaged(object);
     jobs.store.upsert(object);
     starts.note(run.uid, effect.id, object.metadata?.uid ?? '');
@@ -74,12 +83,11 @@ export function createJobAttempts(
     return isUnmade ? undefined : findStarted(jobs.client, soughtJob(run, effect));
   }
 
-  function soughtJob(run: RunView, { id, step }: StartEffect): Sought {
-    const row = run.status.steps?.find(({ name }) => name === step);
+  function soughtJob(run: RunView, { id }: StartEffect): Sought {
     return {
       what: 'Job of the step',
       name: { namespace: run.namespace, name: id },
-      seen: (row?.job?.uid ?? uidOf(run, id)) !== undefined,
+      seen: uidOf(run, id) !== undefined,
       since: versionBefore(run),
     };
   }
@@ -87,7 +95,7 @@ export function createJobAttempts(
   /** UID of the Job, if it was ever seen. */
   function uidOf(run: RunView, id: string): string | undefined {
     const job = jobs.store.get(keyOf({ namespace: run.namespace, name: id }));
-    return job?.run.uid === run.uid ? job.uid : starts.uidOf(run.uid, id);
+    return firstUid(run, id) ?? (job?.run.uid === run.uid ? job.uid : undefined);
   }
 
   async function makeJob(run: RunView, effect: StartEffect, podDefaults: PodSettings): Promise<Job> {
@@ -184,6 +192,13 @@ export function createJobAttempts(
     forget: starts.forget,
     uidOf,
   };
+}
+
+/** @throws {Refusal} when the Job is not the one that was there first */
+function refuseExchanged({ metadata }: Job, first: string | undefined): void {
+  if (first === undefined || first === metadata?.uid) return;
+  const message = `The Job ${metadata?.name} of the step was deleted, and somebody has made another one of its name.`;
+  throw new Refusal('Lost', message, { infrastructure: true });
 }
 
 /** An API server that drops the field would run the Job a second time. */

@@ -54,9 +54,9 @@ export interface Starts {
   isFresh(runUid: string, id: string): boolean;
   /** The object is there now. */
   made(runUid: string, id: string): void;
-  /** The object is there, or was until now. */
+  /** The object is there, or was until now. What was noted first stays: it is made once. */
   note(runUid: string, id: string, objectUid: string): void;
-  /** UID of the object, if it was ever seen. */
+  /** UID of the object that was seen first. */
   uidOf(runUid: string, id: string): string | undefined;
   /**
    * Makes the object, unless the last try was refused a moment ago.
@@ -88,7 +88,10 @@ export function createStarts(invalid: string, now: () => number): Starts {
     begin: (runUid, id) => void memoryOf(runUid).fresh.add(id),
     isFresh: (runUid, id) => memories.get(runUid)?.fresh.has(id) ?? false,
     made: (runUid, id) => void memories.get(runUid)?.fresh.delete(id),
-    note: (runUid, id, objectUid) => void memoryOf(runUid).uids.set(id, objectUid),
+    note(runUid, id, objectUid) {
+      const { uids } = memoryOf(runUid);
+      if (!uids.has(id)) uids.set(id, objectUid);
+    },
     uidOf: (runUid, id) => memories.get(runUid)?.uids.get(id),
 
     async attempt(runUid, id, make) {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
+import type { Job } from 'kubernetes-types/batch/v1.d.ts';
 import type { WorkflowRun } from '../../../src/api/resources.ts';
 import { jobName } from '../../../src/engine/names.ts';
 import { inNamespace, type Kit, stepOf } from '../../kit/kit.ts';
@@ -129,6 +130,53 @@ suite('a start that was cut short is done once, and one whose object was deleted
     const ended = await kit.waitForRun(name);
     assert.equal(step(ended).reason, 'NameTaken');
     assert.match(step(ended).message ?? '', new RegExp(taken));
+  });
+
+  /** Makes a pod for a Job that says that the step has succeeded. */
+  async function claimSuccess(name: string): Promise<void> {
+    const { metadata } = await kit.get<Job>('job', name);
+    const owner = { apiVersion: 'batch/v1', kind: 'Job', name, uid: metadata?.uid, controller: true };
+    await kit.apply({ ...pod(name), metadata: { name, ownerReferences: [owner] } });
+    const terminated = { exitCode: 0, finishedAt: '2026-01-01T00:00:00Z', message: 'forged=true' };
+    const main = { name: 'main', image: 'none', imageID: '', ready: false, restartCount: 0 };
+    const status = { phase: 'Succeeded', containerStatuses: [{ ...main, state: { terminated } }] };
+    const patch = JSON.stringify({ status });
+    await kit.kubectl(['patch', 'pod', name, '--subresource=status', '--type=merge', '-p', patch]);
+  }
+
+  test('nor does it count how the pod of such a Job has ended', async () => {
+    kit = await inNamespace(site.cluster, 'taken-pod');
+    await kit.applyWorkflow('w', { steps: [{ name: 'only', script: { bash: 'true' } }] });
+    await operator.stop('SIGKILL');
+    const name = await kit.startRun('w');
+    const { metadata } = await kit.getRun(name);
+    const taken = jobName({ name, uid: metadata.uid ?? '' }, 'only', 1);
+    await kit.apply(job(taken));
+    await claimSuccess(taken);
+    await restart();
+    const ended = await kit.waitForRun(name);
+    assert.equal(step(ended).reason, 'NameTaken');
+    assert.equal(step(ended).outputs, undefined);
+  });
+
+  test('a Job that was exchanged for another one of the run, with a pod that has succeeded, is Lost', async () => {
+    kit = await inNamespace(site.cluster, 'exchanged');
+    await kit.applyWorkflow('w', { steps: [{ name: 'only', script: { bash: 'true' } }] });
+    const run = await kit.waitForRun(await kit.startRun('w'), (one) => step(one).job !== undefined);
+    const name = jobOf(run);
+    await created('pod', name);
+    const { metadata } = await kit.get<Job>('job', name);
+    // Stopped, it sees all of it at once.
+    process.kill(operator.pid, 'SIGSTOP');
+    const now = ['--ignore-not-found', '--grace-period=0', '--force'];
+    for (const kind of ['job', 'pod']) await kit.kubectl(['delete', kind, name, ...now]);
+    const { ownerReferences } = metadata ?? {};
+    await kit.apply({ ...job(name), metadata: { name, ownerReferences } });
+    await claimSuccess(name);
+    process.kill(operator.pid, 'SIGCONT');
+    const ended = await kit.waitForRun(run.metadata.name ?? '');
+    assert.equal(step(ended).reason, 'Lost');
+    assert.equal(step(ended).outputs, undefined);
   });
 
   test('a run whose revision was deleted ends with that reason, and its pods with it', async () => {
