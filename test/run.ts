@@ -10,7 +10,7 @@ import { ensureTools } from './cluster/tools.ts';
 const stages: Stage[] = [
   {
     title: 'Unit',
-    files: ['src/**/*.test.ts', 'deploy/**/*.test.ts', 'test/faults/*.test.ts'],
+    files: ['src/**/*.test.ts', 'deploy/**/*.test.ts', 'test/docs/*.test.ts', 'test/faults/*.test.ts'],
     concurrency: availableParallelism(),
   },
   { title: 'Chart', files: ['test/chart/*.test.ts'], concurrency: 1 },
