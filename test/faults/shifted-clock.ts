@@ -3,9 +3,12 @@ import { readFileSync, watch } from 'node:fs';
 /**
  * For `node --import`: shifts what the process takes for the time of day by as many milliseconds as stand in a file,
  * now and whenever the file changes. Monotonic clocks and timers go on as they are. The file is named in the
- * query: `--import=file:///…/shifted-clock.ts?file=/tmp/offset`.
+ * query: `--import=file:///…/shifted-clock.ts?file=/tmp/offset`. With `&servers` the clocks of those that it asks are
+ * shifted too: the times that HTTP answers say.
  */
-const file = new URL(import.meta.url).searchParams.get('file') ?? '';
+const { searchParams } = new URL(import.meta.url);
+const file = searchParams.get('file') ?? '';
+const isOfServers = searchParams.has('servers');
 const Real = Date;
 let offset = 0;
 
@@ -16,11 +19,13 @@ function read(): void {
 }
 
 const now = () => Real.now() + offset;
+const parse = (text: string) => Real.parse(text) + (isOfServers && text.endsWith(' GMT') ? offset : 0);
+const ours: Partial<Record<PropertyKey, unknown>> = { now, parse };
 
 globalThis.Date = new Proxy(Real, {
   construct: (target, args, newTarget) =>
     Reflect.construct(target, args.length === 0 ? [now()] : args, newTarget),
-  get: (target, key, receiver) => (key === 'now' ? now : Reflect.get(target, key, receiver)),
+  get: (target, key, receiver) => ours[key] ?? Reflect.get(target, key, receiver),
 });
 
 read();

@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { Cluster } from '../cluster/cluster.ts';
 import { type OperatorProcess, startOperator } from './operator-process.ts';
 
-/** Operators whose time of day the test sets. Their timers go on as they are. */
+/** Operators whose time of day the test sets, and that of the API server as they see it. Timers go on as they are. */
 export interface ClockedOperators extends AsyncDisposable {
   /** Sets what time it is for all of them, from now on. */
   setClock(time: string): void;
@@ -18,6 +18,7 @@ export async function clockedOperators(cluster: Pick<Cluster, 'kubeconfig'>): Pr
   writeFileSync(file, '0');
   const preload = new URL('../faults/shifted-clock.ts', import.meta.url);
   preload.searchParams.set('file', file);
+  preload.searchParams.set('servers', '');
   const all: OperatorProcess[] = [];
   return {
     setClock: (time) => writeFileSync(file, String(Date.parse(time) - Date.now())),
