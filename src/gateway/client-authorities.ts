@@ -3,7 +3,6 @@ import { createWatched, type Watched } from './watched.ts';
 
 /** As often as the operator's own certificate. */
 const LOOK_MS = 15_000;
-const RETRY_MS = 60_000;
 
 /** Whose certificates callers have to show, in PEM. */
 export type ClientAuthorities = Watched<string>;
@@ -23,7 +22,7 @@ export async function openClientAuthorities(options: ClientAuthoritiesOptions): 
     look,
     isSame: (one, other) => one === other,
     everyMs: LOOK_MS,
-    retryMs: RETRY_MS,
+    retryMs: LOOK_MS,
     onError: options.onError,
   });
 }

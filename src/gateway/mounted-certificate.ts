@@ -14,7 +14,6 @@ import { createWatched } from './watched.ts';
 
 /** How often the files are looked at. A kubelet takes a minute to bring new ones. */
 const LOOK_MS = 15_000;
-const RETRY_MS = 60_000;
 const FIRST_RETRY_MS = 5_000;
 
 export interface MountedOptions {
@@ -41,7 +40,7 @@ export async function openMountedServing(options: MountedOptions, stopped: Abort
     look,
     isSame: isSameCertificate,
     everyMs: LOOK_MS,
-    retryMs: RETRY_MS,
+    retryMs: LOOK_MS,
     onError: options.onError,
   });
 }

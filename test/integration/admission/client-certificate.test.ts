@@ -51,7 +51,7 @@ test('the API server, which shows its certificate, is answered', async () => {
   const applies = async (steps: object[]) =>
     told(await site.as('ada')(['apply', '-f', '-'], JSON.stringify(workflow(steps))));
   const one = { name: 'one', script: { bash: 'true' } };
-  assert.match(await applies([{ ...one, dependsOn: ['one'] }]), /^no: .*spec\.steps\[0\]\.dependsOn/);
+  assert.match(await applies([{ ...one, when: 'nobody' }]), /^no: .*spec\.steps\[0\]\.when: reads nobody/);
   assert.match(await applies([one]), /^yes: .*created/);
 });
 

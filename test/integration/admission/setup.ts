@@ -145,12 +145,18 @@ export async function bootAdmission(
       `--runner-api-secret=${RELEASE}-runner-api-tls`,
       `--admission-port=${own}`,
       '--admission-names=127.0.0.1',
-      `--admission-configuration=${RELEASE}`,
+      // As in the chart: whoever makes the certificate says whom to trust.
+      ...(flags.some((flag) => flag.startsWith('--serving-certificate-dir='))
+        ? []
+        : [`--admission-configuration=${RELEASE}`]),
       ...flags,
     ];
     const operator = startOperator({ kubeconfig }, settings, program, nodeFlags);
     kept.defer(() => operator.stop('SIGKILL'));
-    await waitFor('the operator', LIMIT_MS, () => operator.log().includes('"msg":"ready"'));
+    await waitFor('the operator', LIMIT_MS, () => {
+      if (operator.log().includes('"msg":"ready"')) return true;
+      throw new Error(operator.log().slice(-2000));
+    });
     ports.push(own);
     portOf.set(operator, own);
     return operator;
