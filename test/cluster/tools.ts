@@ -9,6 +9,8 @@ import type { Report } from './report.ts';
 
 /** Programs of other projects that single tests need; each has a module of its own that pins it, in `go-tools/`. */
 const tools = {
+  // Its own programs are modules that are not served: ours puts together what they are made of.
+  'cert-manager': { target: '.' },
   gitea: {
     target: 'code.gitea.io/gitea',
     stamps: { 'main.Version': '1.26.4' },
@@ -49,22 +51,31 @@ export async function ensureTools(report: Report): Promise<void> {
   for (const tool of Object.keys(tools) as Tool[]) await ensureTool(tool, report);
 }
 
+/** Gives the folder with the definitions of cert-manager's resources. */
+export async function certManagerCrds(): Promise<string> {
+  return path.join(await sourceOf('cert-manager', 'github.com/cert-manager/cert-manager'), 'deploy/crds');
+}
+
 /** Gives a folder with what Gitea reads besides its program: `templates`, `options` and `public`. */
 export async function giteaFiles(): Promise<string> {
   const module = moduleOf('gitea');
   const place = path.join(cacheRoot, 'gitea', contentName(await filesUnder(module)));
   return withLock(`${place}.lock`, copyLimit, () =>
     makeOnce(place, async (folder) => {
-      const download = await run(['go', '-C', module, 'mod', 'download', '-json', tools.gitea.target], {
-        limit: copyLimit,
-      });
-      const { Dir: source }: { Dir: string } = JSON.parse(download);
+      const source = await sourceOf('gitea', tools.gitea.target);
       await mkdir(folder);
       const parts = ['templates', 'options', 'public'].map((part) => path.join(source, part));
       // Go keeps modules read-only, and what is copied has to be removed again one day.
       await run(['cp', '--recursive', '--no-preserve=mode', ...parts, folder]);
     }),
   );
+}
+
+/** The folder that Go keeps a module in which a tool is made of. */
+async function sourceOf(tool: Tool, module: string): Promise<string> {
+  const download = ['go', '-C', moduleOf(tool), 'mod', 'download', '-json', module];
+  const { Dir: source }: { Dir: string } = JSON.parse(await run(download, { limit: copyLimit }));
+  return source;
 }
 
 const copyLimit = 5 * 60_000;
