@@ -82,6 +82,8 @@ suite('a start that was cut short is done once, and one whose object was deleted
     const run = await interrupt('job-deleted', 'count/jobs.batch');
     await kit.apply(job(jobOf(run)));
     await kit.kubectl(['delete', 'job', jobOf(run)]);
+    // As a vote does, it gives the run a version that is younger than the Job was.
+    await kit.kubectl(['label', 'workflowrun', run.metadata.name ?? '', 'seen=yes']);
     await restart();
     const ended = await kit.waitForRun(run.metadata.name ?? '');
     assert.equal(step(ended).reason, 'Lost');
@@ -99,6 +101,7 @@ suite('a start that was cut short is done once, and one whose object was deleted
     const run = await interrupt('pod-deleted', 'pods');
     await kit.apply(pod(jobOf(run)));
     await kit.kubectl(['delete', 'pod', jobOf(run), '--grace-period=0', '--force']);
+    await kit.kubectl(['label', 'job', jobOf(run), 'seen=yes']);
     await restart();
     const ended = await kit.waitForRun(run.metadata.name ?? '');
     assert.equal(step(ended).reason, 'Lost');
