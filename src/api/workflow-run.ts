@@ -135,6 +135,10 @@ const stepStatus = z
     ).optional(),
     retryAt: time('When the next attempt starts, while the step waits for it.').optional(),
     attempts: z.array(attempt).max(32).optional().meta({ description: 'Earlier attempts.' }),
+    attemptsBefore: z.int().min(1).optional().meta({
+      description:
+        'How many attempts there had been when the run was continued; they do not count for retry.',
+    }),
     job: job.optional(),
     run: child.optional(),
     summary: z.string().max(256).optional().meta({ description: 'What came of it, in a few words.' }),

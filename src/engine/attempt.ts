@@ -45,8 +45,6 @@ export interface Watch {
   run: { uid: string };
   /** What stops this step, if anything does. */
   halt?: Halt | undefined;
-  /** Attempts before this time do not count: the run was continued then. */
-  resumedAt?: string | undefined;
   now: number;
 }
 
@@ -223,13 +221,15 @@ function show(step: StepStatus, trouble: { reason: string; message: string } | u
 
 /** Ends the step with a result, or plans its next attempt. */
 function settle(watch: Watch, result: Result): StepStatus {
-  const { node, step, halt, resumedAt = '' } = watch;
+  const { node, step, halt } = watch;
   if (result.outcome !== 'Failed' || halt) return end(step, result, watch.now);
-  const before = (step.attempts ?? []).filter(({ startedAt }) => startedAt >= resumedAt);
-  const free = before.filter(({ reason }) => reason === NOT_STARTED).length;
-  const failures = before.length + 1;
+  // By their number: clocks are set back.
+  const before = Math.max(0, (step.attempt ?? 1) - 1 - (step.attemptsBefore ?? 0));
+  const known = before === 0 ? [] : (step.attempts ?? []).slice(-before);
+  const free = known.filter(({ reason }) => reason === NOT_STARTED).length;
+  const failures = before + 1;
   if (result.notStarted && free < FREE_RETRIES) return retry(watch, result, NOT_STARTED, failures);
-  const mayRetry = before.length - free < (node.spec.retry?.limit ?? 0) && isWorthRetrying(node, result);
+  const mayRetry = before - free < (node.spec.retry?.limit ?? 0) && isWorthRetrying(node, result);
   return mayRetry ? retry(watch, result, result.reason, failures) : end(step, result, watch.now);
 }
 

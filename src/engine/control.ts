@@ -109,9 +109,9 @@ function again(node: Node, row: StepStatus): StepStatus {
   const { attempt, startedAt, finishedAt, reason = '', message, attempts = [] } = row;
   if (attempt === undefined || startedAt === undefined || finishedAt === undefined) return pending;
   // One that ended while it waited for its next attempt has the last on record.
-  if (attempts.length >= attempt) return { ...pending, attempt, attempts };
+  if (attempts.length >= attempt) return { ...pending, attempt, attempts, attemptsBefore: attempt };
   const ended = withEarlierAttempt(row, { reason, message }, Date.parse(finishedAt));
-  return { ...pending, attempt, attempts: ended.attempts ?? [] };
+  return { ...pending, attempt, attempts: ended.attempts ?? [], attemptsBefore: attempt };
 }
 
 function reopened(status: WorkflowRunStatus, steps: StepStatus[], now: number): WorkflowRunStatus {

@@ -247,6 +247,22 @@ test('the timeout of a run counts from when it was continued', () => {
   assert.equal(run.status.phase, 'Succeeded');
 });
 
+test('retries are counted anew also where the clock has been set back', () => {
+  const retry = { limit: 1, backoff: { initial: '1s' } };
+  const run = takeOn({ steps: [step('a', { retry })] });
+  const failTwice = (from: number) => {
+    run.at(from);
+    run.at(from + SECOND, { a: failed() });
+    run.at(from + MINUTE);
+    run.at(from + MINUTE + SECOND, { a: failed() });
+  };
+  failTwice(2 * HOUR);
+  assert.deepEqual([run.status.phase, run.step('a').attempt], ['Failed', 2]);
+  run.retry(HOUR);
+  failTwice(HOUR);
+  assert.deepEqual([run.status.phase, run.step('a').attempt], ['Failed', 4]);
+});
+
 test('retries and their waits are counted anew in each round', () => {
   const retry = { limit: 2, backoff: { initial: '10s', factor: 10 } };
   const run = takeOn({ steps: [step('a', { retry })] });

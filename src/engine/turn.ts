@@ -101,12 +101,12 @@ export function haltOf({ status, timedOutAt }: Turn, node: Node): Halt | undefin
 
 /** Takes the current attempt of a step on by what is seen of it. */
 export function followAttempt(turn: Turn, node: Node, halt: Halt | undefined): void {
-  const { run, now, observed, status } = turn;
+  const { run, now, observed } = turn;
   const step = turn.steps.get(node.name);
   if (step?.phase !== 'Running' || step.retryAt !== undefined) return;
   const seen = observed.get(node.name) ?? { state: 'Absent' };
   if (seen.state === 'Votes') return;
-  const followed = follow({ node, step, seen, run, now, halt, resumedAt: status.resumedAt });
+  const followed = follow({ node, step, seen, run, now, halt });
   put(turn, followed.step);
   if (followed.wakeAt !== undefined) turn.wakes.push(followed.wakeAt);
   if (followed.effect === 'Stop') turn.effects.push(stopEffect(turn, node, step, halt));
