@@ -216,6 +216,7 @@ function createControllers(config: Config, means: Means): (signal: AbortSignal) 
     revisions,
     events,
     live,
+    sealing: sealsOf(means.services),
     forgetPlans: async (runUid) => means.services?.storage.releaseRun(runUid),
     limits: { perNamespace: config['max-active-runs-per-namespace'], cluster: config['max-active-runs'] },
     now,

@@ -155,7 +155,7 @@ test('a CRD has the names, columns and status that kubectl works with', () => {
     categories: ['signalbox'],
   });
   assert.deepEqual(version?.subresources, { status: {} });
-  assert.deepEqual(version?.additionalPrinterColumns?.at(-1), {
+  assert.deepEqual(version?.additionalPrinterColumns?.at(-2), {
     name: 'Reason',
     type: 'string',
     jsonPath: '.status.reason',

@@ -219,6 +219,13 @@ export const resources: CustomResource[] = [
         description: 'Why the run stands where it stands.',
         wide: true,
       },
+      {
+        name: 'Started By',
+        type: 'string',
+        jsonPath: '.status.startedBy',
+        description: 'Who started the run.',
+        wide: true,
+      },
     ],
   },
   {

@@ -209,6 +209,10 @@ export const workflowRunStatus = z
       description:
         'The resourceVersion of the run that this status was decided on. What the status names without a UID was made after that, if at all.',
     }),
+    startedBy: z.string().max(256).optional().meta({
+      description:
+        'Who created the run, or asked for it, as the API server knew them. Absent where a trigger did, and where it is not on record.',
+    }),
     startedAt: time('When the run was accepted.').optional(),
     finishedAt: time('When the run ended.').optional(),
     duration: z

@@ -108,6 +108,18 @@ test('a request is not sent once the lease is lost', async (t) => {
   assert.match(await refusal(context.egress.request(request)), /^NotLeader/);
 });
 
+test('who started a run is whom the API server knew, whatever the run says', async (t) => {
+  const spec = { workflowRef: { name: 'w' }, trigger: { type: 'Manual' as const, by: 'somebody else' } };
+  for (const [status, by] of [
+    [{ startedBy: 'ada' }, 'ada'],
+    [{}, 'somebody else'],
+  ] as const) {
+    const run = runOf({ phase: 'Running', ...status }, { spec });
+    const { context } = await contextOf(t, () => {}, { run });
+    assert.deepEqual(context.run.trigger, { type: 'Manual', by });
+  }
+});
+
 test('a call knows its run as it stands', async (t) => {
   const steps = [running('s', 'script')];
   const startedAt = '2030-01-01T00:00:00.000Z';

@@ -8,7 +8,7 @@ import { CallError, type CallContext, type KeyReference, type RunFacts } from '.
 import type { Cluster } from './cluster.ts';
 import type { Revision } from './revisions.ts';
 import { unlessNotFound } from './starts.ts';
-import type { RunView } from './views.ts';
+import { type RunView, triggerOf } from './views.ts';
 
 export interface CallContextOptions {
   cluster: Pick<Cluster, 'secrets' | 'configMaps'>;
@@ -82,7 +82,7 @@ function factsOf(
     ...(message === undefined ? {} : { message }),
     ...(startedAt === undefined ? {} : { startedAt: Date.parse(startedAt) }),
     ...(finishedAt === undefined ? {} : { finishedAt: Date.parse(finishedAt) }),
-    trigger: spec.trigger,
+    trigger: triggerOf({ spec, status }),
     steps,
     ...(about ? { about } : {}),
   };

@@ -15,7 +15,7 @@ import type { LiveMessages } from './live-messages.ts';
 import { changes } from './merge-patch.ts';
 import type { Revision } from './revisions.ts';
 import { settled } from './settled.ts';
-import { type RunView, wholeRunView } from './views.ts';
+import { type RunView, triggerOf, wholeRunView } from './views.ts';
 
 /** Takes runs from one status to the next. All calls give the run as it was written last. */
 export interface Progress {
@@ -145,7 +145,7 @@ export function contextOf(run: RunView, declared: Revision['spec']['params']): R
     uid,
     workflow: spec.workflowRef.name,
     params: params.ok ? params.values : {},
-    trigger: spec.trigger,
+    trigger: triggerOf(run),
   };
 }
 

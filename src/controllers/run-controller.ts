@@ -3,9 +3,11 @@ import type { RunPhase, WorkflowRunStatus } from '../api/workflow-run.ts';
 import { acceptRun } from '../engine/accept.ts';
 import { leaveLine, stageOf, startedRun } from '../engine/concurrency.ts';
 import { cancelRun, retryRun } from '../engine/control.ts';
+import { creatorOf } from '../engine/created-by.ts';
 import { mendStatus } from '../engine/mend.ts';
 import { resolveParams } from '../engine/params.ts';
 import { timeOf } from '../engine/text.ts';
+import type { Sealing } from '../engine/vote.ts';
 import { isConflict } from '../kube/errors.ts';
 import type { EventRecorder } from '../kube/events.ts';
 import { keyOf } from '../kube/store.ts';
@@ -42,6 +44,8 @@ export interface RunControllerOptions {
   events: EventRecorder;
   limits: RunLimits;
   live: LiveMessages;
+  /** Checks the record of who created a run; undefined where the operator has no keys. */
+  sealing: Sealing | undefined;
   /** Removes the plans that are kept for a run. */
   forgetPlans: (runUid: string) => Promise<void>;
   /** Milliseconds since the epoch. */
@@ -150,7 +154,8 @@ export function createRunController(options: RunControllerOptions) {
     }
     const params = resolveParams(revision.spec.params ?? [], run.spec.params ?? {});
     if (!params.ok) return progress.refuse(run, 'InvalidParams', describe(params.problems));
-    const status = acceptRun(revision.graph, revisions.mark(run, revision), now());
+    const mark = { ...revisions.mark(run, revision), ...starterOf(run) };
+    const status = acceptRun(revision.graph, mark, now());
     return (await enter(await progress.keep(run), revision, status)).run;
   }
 
@@ -240,6 +245,11 @@ export function createRunController(options: RunControllerOptions) {
    * The workflow as it is now. What a watch has told may be older than the run, and people apply a workflow and start
    * a run of it in one breath: that run must not execute what the workflow was before.
    */
+  function starterOf({ origin, spec }: RunView): Pick<WorkflowRunStatus, 'startedBy'> {
+    const creator = options.sealing && creatorOf({ metadata: origin, spec }, options.sealing);
+    return creator?.kind === 'User' ? { startedBy: creator.user } : {};
+  }
+
   async function readWorkflow({ namespace, spec }: RunView): Promise<WorkflowView | undefined> {
     const found = await unlessNotFound(workflows.client.get({ namespace, name: spec.workflowRef.name }));
     return found && workflowView(found);

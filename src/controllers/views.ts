@@ -7,7 +7,7 @@ import type { ProjectSpec, ProjectStatus } from '../api/project.ts';
 import type { Project, Workflow, WorkflowRun } from '../api/resources.ts';
 import type { StepTypeName } from '../api/step.ts';
 import type { WorkflowSpec, WorkflowStatus } from '../api/workflow.ts';
-import type { WorkflowRunSpec, WorkflowRunStatus } from '../api/workflow-run.ts';
+import type { WorkflowRunSpec, WorkflowRunStatus, WorkflowRunTrigger } from '../api/workflow-run.ts';
 import type { Observation } from '../engine/model.ts';
 import { CREATED_BY, type Origin } from '../engine/created-by.ts';
 import { VOTE_PREFIX } from '../engine/vote.ts';
@@ -124,6 +124,10 @@ export function wholeRunView({ metadata, spec, status = {} }: WorkflowRun): RunV
     status,
   };
 }
+
+/** What started a run; by whom, the API server knows better than the one who wrote the run. */
+export const triggerOf = ({ spec, status }: Pick<RunView, 'spec' | 'status'>): WorkflowRunTrigger =>
+  status.startedBy === undefined ? spec.trigger : { ...spec.trigger, by: status.startedBy };
 
 function originOf({ namespace, name, generateName, creationTimestamp, annotations }: ObjectMeta): Origin {
   const record = annotations?.[CREATED_BY];

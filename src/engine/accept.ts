@@ -6,12 +6,12 @@ import { cut, MAX_MESSAGE, timeOf } from './text.ts';
 /**
  * The status of a run that was just accepted.
  *
- * @param mark names the ControllerRevision that it executes
+ * @param mark names the ControllerRevision that it executes, and who started it
  * @param now milliseconds since the epoch
  */
 export function acceptRun(
   graph: Graph,
-  mark: Pick<WorkflowRunStatus, 'revision' | 'revisionSeal'>,
+  mark: Pick<WorkflowRunStatus, 'revision' | 'revisionSeal' | 'startedBy'>,
   now: number,
 ): WorkflowRunStatus {
   const steps = graph.nodes.map(pendingStep);

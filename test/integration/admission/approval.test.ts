@@ -18,7 +18,7 @@ after(() => site[Symbol.asyncDispose]());
 
 const script = (name: string) => ({ name, script: { bash: 'true' } });
 const gate = { name: 'approval', approval: { approvers: ['team:platform'], timeout: '1h' } };
-const pipeline = { steps: [script('plan'), gate, script('apply')] } as Spec;
+const pipeline = { steps: [script('plan'), gate, script('apply')], outputs: { by: 'trigger.by' } } as Spec;
 
 const workflowOf = (name: string, spec: Spec) => ({
   apiVersion: 'signalbox.dev/v1alpha1',
@@ -57,6 +57,7 @@ test('the author starts a deployment, a member of the team approves it, and it g
   assert.match(await annotate('jane', run, 'approve=approval', 'comment=looks good'), /^yes: .*annotated/);
   const { status } = await site.hands.runIs(run, ({ status: now }) => now?.finishedAt !== undefined);
   assert.equal(status?.phase, 'Succeeded');
+  assert.deepEqual([status?.startedBy, status?.outputs], ['ada@example.com', { by: 'ada@example.com' }]);
   const row = status?.steps?.find(({ name }) => name === 'approval');
   assert.equal(row?.summary, 'Approved by jane@example.com');
   assert.deepEqual(
