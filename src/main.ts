@@ -112,10 +112,12 @@ async function operate(config: Config, surroundings: Surroundings): Promise<void
     now,
     onError: (error, at) => log.warn({ err: error, ...at }, 'watch interrupted'),
   });
+  let started = false;
   let synced = false;
   let services: RunnerServices | undefined;
   const notReady = () => {
     if (stop.signal.aborted) return 'stopping';
+    if (!started) return 'starting: the log says what it waits for';
     if (!synced) return 'reading the cluster';
     return services?.canServe() === false ? 'the certificate has ended' : undefined;
   };
@@ -123,6 +125,7 @@ async function operate(config: Config, surroundings: Surroundings): Promise<void
   const means = { log, metrics, cluster, transport, now };
   services = await startRunnerServices(config, { ...means, stopped: stop.signal });
   const admission = services && (await startAdmission(config, { ...means, services }));
+  started = true;
   const egress = createEgress({ allow: config['http-allow'], deny: config['http-deny'] });
   const { isLeader } = elector;
   const controllers = createControllers(config, {

@@ -68,7 +68,7 @@ async function start(t: TestContext): Promise<{ mount: FakeMount; starting: Prom
 
 test('the operator waits for a certificate, keeps it while the next is no good, and is not ready when it ends', async (t) => {
   const { mount, starting } = await start(t);
-  await isReady('503 reading the cluster');
+  await isReady('503 starting: the log says what it waits for');
   await mount.replace(filesOf(HOUR_MS));
   const operator = await starting;
   assert.match(operator.log(), /"reason":"CertificateMissing".*"certificate not taken"/);
