@@ -63,6 +63,7 @@ export async function startRunnerServices(config: Config, means: Means): Promise
     storage,
     transport,
     findPod: createRunnerPods(cluster, now),
+    now,
     onAnswered(answered) {
       metrics.onRunnerRequest(answered);
       logAnswer(log, answered);

@@ -85,6 +85,7 @@ async function operator(t: TestContext): Promise<Record<'http' | 'runnerApi' | '
     storage,
     transport,
     findPod: async () => undefined,
+    now: () => Date.now(),
     onAnswered: () => undefined,
   });
   const admission = await startAdmissionServer({

@@ -34,6 +34,7 @@ async function serve(t: TestContext) {
     storage,
     transport,
     findPod: async () => undefined,
+    now: () => Date.now(),
     onAnswered: (request) => answered.push(request),
   });
   t.after(api.close);

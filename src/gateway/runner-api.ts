@@ -31,6 +31,8 @@ export interface RunnerApiOptions {
   /** To read who signs tokens. Not held back by a lease: every replica serves. */
   transport: Transport;
   findPod: AuthenticatorOptions['findPod'];
+  /** Milliseconds since the epoch, by the API server, which has made the tokens. */
+  now: () => number;
   onAnswered: (request: AnsweredRequest) => void;
 }
 
@@ -50,8 +52,8 @@ const ROOM_BYTES = 192 * 2 ** 20;
 const REQUEST_TIMEOUT_MS = 5 * 60_000;
 
 export async function startRunnerApi(options: RunnerApiOptions): Promise<RunnerApi> {
-  const { names, serving, storage, transport, findPod } = options;
-  const identify = createIdentifier({ transport, now: () => Date.now() });
+  const { names, serving, storage, transport, findPod, now } = options;
+  const identify = createIdentifier({ transport, now });
   const authenticate = createAuthenticator({ identify, grants: storage.grants, findPod });
   const routes = createRoutes(storage, createRoom(ROOM_BYTES));
   const answer = async (incoming: IncomingMessage, seen: Seen): Promise<RunnerAnswer> => {
