@@ -111,6 +111,13 @@ const schema = z.strictObject({
     .describe(
       'Folder with tls.crt, tls.key and ca.crt to serve with, which somebody else renews. Default: the operator makes them.',
     ),
+  'serving-authority-dir': z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'Folder with tls.crt and tls.key of the authority to sign the certificate with. Default: the operator makes one.',
+    ),
   'admission-port': z.coerce
     .number()
     .int()

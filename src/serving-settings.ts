@@ -7,6 +7,7 @@ import { CertificateError } from './gateway/certificate-error.ts';
 import { openMountedServing } from './gateway/mounted-certificate.ts';
 import type { Serving } from './gateway/serving.ts';
 import { createServing } from './gateway/serving-certificate.ts';
+import { openSignedServing } from './gateway/signed-certificate.ts';
 import type { Transport } from './kube/transport.ts';
 import { artifactNamespaceOf } from './storage-settings.ts';
 
@@ -24,7 +25,7 @@ interface Means {
 export const runnerApiNames = (config: Config): string[] =>
   config['runner-api-names'].length === 0 ? ['localhost'] : config['runner-api-names'];
 
-/** Opens the certificate that the settings describe: of a folder, or one that the operator makes itself. */
+/** Opens the certificate that the settings describe: of a folder, one by an authority that was made for it, or one of its own. */
 export async function openServing(config: Config, means: Means): Promise<Serving> {
   const { log, metrics } = means;
   const serving = await servingOf(config, means);
@@ -47,6 +48,8 @@ function servingOf(config: Config, { log, transport, now, stopped }: Means): Pro
     log.warn({ reason, err: error }, 'certificate not taken');
   };
   if (folder !== undefined) return openMountedServing({ folder, names, now, onError }, stopped);
+  const authority = config['serving-authority-dir'];
+  if (authority !== undefined) return openSignedServing({ folder: authority, names, now, onError });
   return createServing({
     transport,
     namespace: artifactNamespaceOf(config),

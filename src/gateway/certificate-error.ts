@@ -6,7 +6,8 @@ export type CertificateProblem =
   | 'CertificateExpired'
   | 'CertificateNotYetValid'
   | 'CertificateNameMissing'
-  | 'CertificateUntrusted';
+  | 'CertificateUntrusted'
+  | 'AuthorityUnusable';
 
 /** The operator can not serve with a certificate; the message says what is wrong with which file. */
 export class CertificateError extends Error {

@@ -1,10 +1,9 @@
-import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
-import { realpath } from 'node:fs/promises';
+import type { X509Certificate } from 'node:crypto';
 import path from 'node:path';
 import { sleep, systemClock } from '../kube/clock.ts';
 import { CertificateError, type CertificateProblem } from './certificate-error.ts';
 import { covers } from './certificates.ts';
-import { parseCertificates, readPem } from './pem-file.ts';
+import { parseCertificates, parseKey, readMounted } from './pem-file.ts';
 import { isSameCertificate, type Serving, type ServingCertificate } from './serving.ts';
 import { createWatched } from './watched.ts';
 
@@ -66,10 +65,7 @@ export async function readMountedCertificate(
   options: Omit<MountedOptions, 'onError'>,
 ): Promise<ServingCertificate> {
   const { folder, names, now } = options;
-  // The kubelet replaces all files at once, by a link: read them from behind it, so that they belong together.
-  const place = await realpath(path.join(folder, '..data')).catch(() => folder);
-  const read = (name: string) => readPem(path.join(place, name), path.join(folder, name));
-  const [cert, key, ca] = [await read('tls.crt'), await read('tls.key'), await read('ca.crt')];
+  const [cert = '', key = '', ca = ''] = await readMounted(folder, ['tls.crt', 'tls.key', 'ca.crt']);
   assertUsable({ cert, key, ca }, { folder, names, now: now() });
   return { cert, key, ca };
 }
@@ -99,16 +95,6 @@ function assertUsable({ cert, key, ca }: ServingCertificate, { folder, names, no
   const lasting = authorities.filter(({ validTo }) => Date.parse(validTo) > now);
   if (!isVouchedFor(own, between, lasting))
     fail('CertificateUntrusted', 'is not signed by an authority of ca.crt that has not ended');
-}
-
-function parseKey(pem: string, shown: string): KeyObject {
-  try {
-    return createPrivateKey(pem);
-  } catch (error) {
-    throw new CertificateError('CertificateMalformed', `the file ${shown} holds no private key in PEM`, {
-      cause: error,
-    });
-  }
 }
 
 /** Whether one of the authorities has signed the certificate, or one that has signed another one that has. */

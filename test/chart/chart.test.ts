@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -15,11 +16,15 @@ import { chart, crds, helm, type Manifest, ofKind, parseManifests, render, type 
 
 const digest = `sha256:${'0123456789abcdef'.repeat(4)}`;
 const single: Values = { namespace: 'team-a' };
+const pem = (content: string) => `-----BEGIN CERTIFICATE-----\n${content}\n-----END CERTIFICATE-----\n`;
+const [certificate, other] = [pem('MIIB'), pem('MIIC')];
 
 /** What a value needs beside it to have an effect. */
 const companions: Record<string, Values> = {
   's3.endpoint': { s3: { credentialsSecret: 'x' } },
   'certManager.issuerRef': { certManager: { enabled: true } },
+  'authority.existingSecret': { namespace: 'team-a', authority: { certificate } },
+  'authority.certificate': { namespace: 'team-a', authority: { existingSecret: 'own', certificate: other } },
 };
 
 /** Another value than the default for each that there is. */
@@ -55,6 +60,8 @@ const changes: Record<string, unknown> = {
   'runnerApi.enabled': false,
   'certManager.enabled': true,
   'certManager.issuerRef': { name: 'internal', kind: 'ClusterIssuer', group: 'cert-manager.io' },
+  'authority.existingSecret': 'own-authority',
+  'authority.certificate': certificate,
   'admission.enabled': false,
   'admission.clientCaSecret': 'webhook-client-ca',
   teams: { platform: { users: ['jane@example.com'], groups: [] } },
@@ -233,6 +240,80 @@ test('with a single namespace, admission is about that one; without keys there i
   }
 });
 
+test('with a single namespace there is no ClusterRole, whatever else is set', async () => {
+  const more: Values[] = [
+    {},
+    { certManager: { enabled: true } },
+    { rbac: { aggregate: true } },
+    everything(),
+  ];
+  for (const values of more) {
+    const text = JSON.stringify(await render({ ...values, ...single }));
+    assert.ok(!text.includes('ClusterRole'));
+  }
+  const wide = (await render(single)).filter(({ metadata }) => metadata.namespace === undefined);
+  assert.deepEqual(wide.map(({ kind }) => kind).sort(), [
+    ...Array.from({ length: 3 }, () => 'CustomResourceDefinition'),
+    'MutatingWebhookConfiguration',
+    'ValidatingAdmissionPolicy',
+    'ValidatingAdmissionPolicyBinding',
+    'ValidatingWebhookConfiguration',
+  ]);
+});
+
+test('with a single namespace, the chart makes the authority, and says to trust it', async () => {
+  const made = async () => {
+    const objects = parseManifests(await helm(['template', 'demo', '--namespace', 'system'], single));
+    const secret = ofKind<Secret>(objects, 'Secret').find(({ type }) => type === 'kubernetes.io/tls');
+    const webhooks = webhooksOf(objects);
+    assert.equal(webhooks.length, 4);
+    for (const { clientConfig } of webhooks) assert.equal(clientConfig.caBundle, secret?.data?.['tls.crt']);
+    const { env = [], volumeMounts = [] } = deploymentOf(objects).spec?.template.spec?.containers[0] ?? {};
+    const settings = Object.fromEntries(env.map(({ name, value }) => [name, value]));
+    const mount = volumeMounts.find(
+      ({ mountPath }) => mountPath === settings['SIGNALBOX_SERVING_AUTHORITY_DIR'],
+    );
+    const volumes = deploymentOf(objects).spec?.template.spec?.volumes ?? [];
+    const volume = volumes.find(({ name }) => name === mount?.name);
+    assert.equal(volume?.secret?.secretName, secret?.metadata?.name);
+    assert.equal(settings['SIGNALBOX_ADMISSION_CONFIGURATION'], undefined);
+    const read = (name: string) => Buffer.from(secret?.data?.[name] ?? '', 'base64').toString();
+    return { certificate: new X509Certificate(read('tls.crt')), key: createPrivateKey(read('tls.key')) };
+  };
+  const [one, two] = [await made(), await made()];
+  for (const { certificate, key } of [one, two]) {
+    assert.ok(
+      certificate.ca && certificate.checkPrivateKey(key) && certificate.verify(certificate.publicKey),
+    );
+    assert.equal(key.asymmetricKeyType, 'ec');
+    const years = (Date.parse(certificate.validTo) - Date.now()) / (365 * 24 * 60 * 60_000);
+    assert.equal(Math.round(years), 10);
+  }
+  assert.ok(!one.key.equals(two.key));
+});
+
+test('an authority of somebody else is named, and its certificate told', async () => {
+  const objects = await render({ ...single, authority: { existingSecret: 'own', certificate } });
+  for (const { clientConfig } of webhooksOf(objects)) {
+    assert.equal(Buffer.from(clientConfig.caBundle ?? '', 'base64').toString(), certificate);
+  }
+  const volumes = deploymentOf(objects).spec?.template.spec?.volumes ?? [];
+  assert.equal(volumes.find(({ name }) => name === 'authority')?.secret?.secretName, 'own');
+  const secrets = ofKind(objects, 'Secret').map(({ metadata }) => metadata.name);
+  assert.deepEqual(secrets, ['demo-signalbox-keys']);
+  await assert.rejects(
+    render({ ...single, authority: { existingSecret: 'own' } }),
+    /authority\.existingSecret needs authority\.certificate/,
+  );
+  for (const values of [{}, { ...single, certManager: { enabled: true } }]) {
+    assert.ok(
+      !JSON.stringify(await render(values))
+        .toLowerCase()
+        .includes('authority'),
+    );
+  }
+});
+
 test('the teams are in a file that the operator reads', async () => {
   const teams = { platform: { users: ['jane@example.com'], groups: ['on-call'] } };
   const objects = await render({ teams });
@@ -391,6 +472,7 @@ const refused: [Values, RegExp][] = [
   [{ http: { allow: '10.0.0.0/8' } }, /'\/http\/allow': got string, want array/],
   [{ http: { allow: ['a.example.com,b.example.com'] } }, /'\/http\/allow\/0': .* does not match pattern/],
   [{ admission: { enable: true } }, /'\/admission': additional properties 'enable' not allowed/],
+  [{ authority: { certificate: 'MIIB' } }, /'\/authority\/certificate': 'MIIB' does not match pattern/],
   [{ teams: { a: ['jane'] } }, /'\/teams\/a': got array, want object/],
   [{ slack: { apiUrl: 'slack.com' } }, /'\/slack\/apiUrl': 'slack.com' does not match pattern/],
   [{ imagePullSecrets: ['registry'] }, /'\/imagePullSecrets\/0': got string, want object/],

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { cp, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Deployment } from 'kubernetes-types/apps/v1.d.ts';
+import type { Secret } from 'kubernetes-types/core/v1.d.ts';
 import { type Cluster, down, up } from '../cluster/cluster.ts';
 import { run } from '../cluster/command.ts';
 import { reportTo } from '../cluster/report.ts';
@@ -134,6 +136,72 @@ test('an upgrade brings new CRDs, an uninstall keeps them, all workflows and the
   await helm('install', 'signalbox', chart, ...UNATTENDED);
   assert.match(await kubectl('get workflows'), /^hello /m);
   assert.deepEqual(JSON.parse(await keys()), { k1, k2 });
+});
+
+test('for a single namespace the authority keeps its key, and its certificate is renewed by each upgrade', async () => {
+  const more = ['--set', 'namespace=one,crds.install=false'];
+  await kubectl('create namespace one');
+  await helm('install', 'one-signalbox', chart, ...more);
+  const found = async () => {
+    const secret = JSON.parse(
+      await kubectl('get secret one-signalbox-authority -n system -o json'),
+    ) as Secret;
+    const read = (name: string) => Buffer.from(secret.data?.[name] ?? '', 'base64').toString();
+    const path = '{.webhooks[*].clientConfig.caBundle}';
+    const configurations = 'validatingwebhookconfigurations,mutatingwebhookconfigurations';
+    const trusted = await kubectl(
+      `get ${configurations} one-signalbox -o jsonpath={range.items[*]}${path}{end}`,
+    );
+    return { certificate: read('tls.crt'), key: read('tls.key'), trusted };
+  };
+  const before = await found();
+  await helm('upgrade', 'one-signalbox', chart, ...more, '--set', 'replicas=1');
+  const after = await found();
+  assert.equal(after.key, before.key);
+  assert.notEqual(after.certificate, before.certificate);
+  const old = new X509Certificate(before.certificate);
+  assert.ok(old.checkPrivateKey(createPrivateKey(after.key)));
+  // What the new one signs is trusted by who knows the old one alone.
+  assert.ok(new X509Certificate(after.certificate).checkIssued(old));
+  for (const { certificate, trusted } of [before, after]) {
+    assert.ok(trusted.includes(Buffer.from(certificate).toString('base64')));
+  }
+  await helm('rollback', 'one-signalbox', '1');
+  assert.deepEqual(await found(), before);
+});
+
+test('the operator of a single namespace may do nothing elsewhere, and nothing that is of the cluster', async () => {
+  const user = 'system:serviceaccount:system:one-signalbox';
+  const may = [
+    'watch workflows.signalbox.dev -n one',
+    'patch workflowruns.signalbox.dev --subresource=status -n one',
+    'create localsubjectaccessreviews.authorization.k8s.io -n one',
+    'get secrets -n one',
+    'list secrets -n system',
+    'get /openid/v1/jwks',
+    'get /.well-known/openid-configuration',
+  ];
+  const mayNot = [
+    'watch workflows.signalbox.dev -A',
+    'get workflowruns.signalbox.dev -n default',
+    'get secrets -n default',
+    'list secrets -n one',
+    'create pods -n default',
+    'create localsubjectaccessreviews.authorization.k8s.io -n default',
+    'create subjectaccessreviews.authorization.k8s.io',
+    'create tokenreviews.authentication.k8s.io',
+    'get validatingwebhookconfigurations.admissionregistration.k8s.io',
+    'patch mutatingwebhookconfigurations.admissionregistration.k8s.io',
+    'get namespaces',
+    'get customresourcedefinitions.apiextensions.k8s.io',
+    'get nodes',
+  ];
+  for (const what of may) assert.ok(await mayDo(user, what), `may not ${what}`);
+  for (const what of mayNot) assert.ok(!(await mayDo(user, what)), `may ${what}`);
+  const roles = await kubectl(
+    'get clusterroles,clusterrolebindings -l app.kubernetes.io/instance=one-signalbox -o name',
+  );
+  assert.equal(roles, '');
 });
 
 /** A copy of the chart whose CRDs have no short names. */

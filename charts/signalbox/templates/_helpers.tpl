@@ -46,6 +46,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- include "signalbox.fullname" . }}-admission.{{ .Release.Namespace }}.svc
 {{- end -}}
 
+{{/*
+The Secret of the authority that the certificate is signed with, where the operator has no right to say in the webhook
+configurations whom to trust: it has to be known when these are made. Empty where it is not needed.
+*/}}
+{{- define "signalbox.authoritySecret" -}}
+{{- if and .Values.namespace .Values.admission.enabled .Values.runnerApi.enabled (not .Values.certManager.enabled) -}}
+{{- default (printf "%s-authority" (include "signalbox.fullname" .)) .Values.authority.existingSecret -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Which namespaces admission is about: with a single namespace, that one. */}}
 {{- define "signalbox.admittedNamespaces" -}}
 {{- with .Values.namespace -}}
