@@ -115,10 +115,12 @@ function again(node: Node, row: StepStatus): StepStatus {
 }
 
 function reopened(status: WorkflowRunStatus, steps: StepStatus[], now: number): WorkflowRunStatus {
-  const { revision, startedAt, queue, round = 0 } = status;
+  const { revision, revisionSeal, startedBy, startedAt, queue, round = 0 } = status;
   return {
     phase: 'Pending',
     ...(revision === undefined ? {} : { revision }),
+    ...(revisionSeal === undefined ? {} : { revisionSeal }),
+    ...(startedBy === undefined ? {} : { startedBy }),
     ...(startedAt === undefined ? {} : { startedAt }),
     ...(queue === undefined ? {} : { queue: { key: queue.key, policy: queue.policy } }),
     round: round + 1,

@@ -136,6 +136,15 @@ test('the status of a run that goes on tells nothing of its end', () => {
   });
 });
 
+test('what the run was accepted with stays, and the seal on it: without that it could not go on', () => {
+  const { graph, status } = halfFailed();
+  const mark = { revision: 'w-1', revisionSeal: 'seal', startedBy: 'jane@example.com' };
+  const next = retryRun(graph, { ...status, ...mark }, 'failed', T0 + HOUR);
+  assert.ok(next.ok);
+  const { revision, revisionSeal, startedBy } = next.status;
+  assert.deepEqual({ revision, revisionSeal, startedBy }, mark);
+});
+
 test('attempts go on counting, under names that were never used, and the earlier are on record', () => {
   const run = halfFailed();
   const [first, cleaned] = [run.step('eu'), run.step('clean')];
