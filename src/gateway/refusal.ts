@@ -56,7 +56,7 @@ export function refusalOf(error: unknown): Refusal {
   if (error instanceof TeamsError) return new Refusal(503, 'TeamsUnreadable', error.message, cause);
   if (error instanceof KeyError) return new Refusal(503, 'KeyMissing', error.message, cause);
   if (error instanceof Error && error.name === 'TimeoutError') {
-    return new Refusal(503, 'TimedOut', 'storing it took too long: try again', cause);
+    return new Refusal(503, 'TimedOut', 'it took too long: try again', cause);
   }
   return new Refusal(500, 'InternalError', 'the operator failed: its log says how', cause);
 }
