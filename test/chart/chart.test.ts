@@ -1,18 +1,12 @@
 import assert from 'node:assert/strict';
-import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
-import type { Deployment } from 'kubernetes-types/apps/v1.d.ts';
-import type {
-  ValidatingAdmissionPolicyBinding,
-  ValidatingWebhook,
-  ValidatingWebhookConfiguration,
-} from 'kubernetes-types/admissionregistration/v1.d.ts';
 import type { ConfigMap, Secret } from 'kubernetes-types/core/v1.d.ts';
-import type { ClusterRole, PolicyRule, Role } from 'kubernetes-types/rbac/v1.d.ts';
+import type { ClusterRole, Role } from 'kubernetes-types/rbac/v1.d.ts';
 import { parse } from 'yaml';
-import { chart, crds, helm, type Manifest, ofKind, parseManifests, render, type Values } from './helm.ts';
+import { chart, crds, helm, ofKind, parseManifests, render, type Values } from './helm.ts';
+import { argumentsOf, deploymentOf, rulesOf, webhooksOf } from './rendered.ts';
 
 const digest = `sha256:${'0123456789abcdef'.repeat(4)}`;
 const single: Values = { namespace: 'team-a' };
@@ -228,89 +222,10 @@ test('admission is called by the name of its Service, with a right to nothing bu
   );
 });
 
-test('with a single namespace, admission is about that one; without keys there is none', async () => {
-  const selector = { matchLabels: { 'kubernetes.io/metadata.name': 'team-a' } };
-  const objects = await render(single);
-  for (const { namespaceSelector } of webhooksOf(objects)) assert.deepEqual(namespaceSelector, selector);
-  const [binding] = ofKind<ValidatingAdmissionPolicyBinding>(objects, 'ValidatingAdmissionPolicyBinding');
-  assert.deepEqual(binding?.spec?.matchResources, { namespaceSelector: selector });
+test('without keys, or where it is not wanted, there is no admission', async () => {
   for (const values of [{ admission: { enabled: false } }, { runnerApi: { enabled: false } }]) {
     const without = JSON.stringify(await render(values)).toLowerCase();
     assert.ok(!without.includes('admission') && !without.includes('subjectaccessreviews'));
-  }
-});
-
-test('with a single namespace there is no ClusterRole, whatever else is set', async () => {
-  const more: Values[] = [
-    {},
-    { certManager: { enabled: true } },
-    { rbac: { aggregate: true } },
-    everything(),
-  ];
-  for (const values of more) {
-    const text = JSON.stringify(await render({ ...values, ...single }));
-    assert.ok(!text.includes('ClusterRole'));
-  }
-  const wide = (await render(single)).filter(({ metadata }) => metadata.namespace === undefined);
-  assert.deepEqual(wide.map(({ kind }) => kind).sort(), [
-    ...Array.from({ length: 3 }, () => 'CustomResourceDefinition'),
-    'MutatingWebhookConfiguration',
-    'ValidatingAdmissionPolicy',
-    'ValidatingAdmissionPolicyBinding',
-    'ValidatingWebhookConfiguration',
-  ]);
-});
-
-test('with a single namespace, the chart makes the authority, and says to trust it', async () => {
-  const made = async () => {
-    const objects = parseManifests(await helm(['template', 'demo', '--namespace', 'system'], single));
-    const secret = ofKind<Secret>(objects, 'Secret').find(({ type }) => type === 'kubernetes.io/tls');
-    const webhooks = webhooksOf(objects);
-    assert.equal(webhooks.length, 4);
-    for (const { clientConfig } of webhooks) assert.equal(clientConfig.caBundle, secret?.data?.['tls.crt']);
-    const { env = [], volumeMounts = [] } = deploymentOf(objects).spec?.template.spec?.containers[0] ?? {};
-    const settings = Object.fromEntries(env.map(({ name, value }) => [name, value]));
-    const mount = volumeMounts.find(
-      ({ mountPath }) => mountPath === settings['SIGNALBOX_SERVING_AUTHORITY_DIR'],
-    );
-    const volumes = deploymentOf(objects).spec?.template.spec?.volumes ?? [];
-    const volume = volumes.find(({ name }) => name === mount?.name);
-    assert.equal(volume?.secret?.secretName, secret?.metadata?.name);
-    assert.equal(settings['SIGNALBOX_ADMISSION_CONFIGURATION'], undefined);
-    const read = (name: string) => Buffer.from(secret?.data?.[name] ?? '', 'base64').toString();
-    return { certificate: new X509Certificate(read('tls.crt')), key: createPrivateKey(read('tls.key')) };
-  };
-  const [one, two] = [await made(), await made()];
-  for (const { certificate, key } of [one, two]) {
-    assert.ok(
-      certificate.ca && certificate.checkPrivateKey(key) && certificate.verify(certificate.publicKey),
-    );
-    assert.equal(key.asymmetricKeyType, 'ec');
-    const years = (Date.parse(certificate.validTo) - Date.now()) / (365 * 24 * 60 * 60_000);
-    assert.equal(Math.round(years), 10);
-  }
-  assert.ok(!one.key.equals(two.key));
-});
-
-test('an authority of somebody else is named, and its certificate told', async () => {
-  const objects = await render({ ...single, authority: { existingSecret: 'own', certificate } });
-  for (const { clientConfig } of webhooksOf(objects)) {
-    assert.equal(Buffer.from(clientConfig.caBundle ?? '', 'base64').toString(), certificate);
-  }
-  const volumes = deploymentOf(objects).spec?.template.spec?.volumes ?? [];
-  assert.equal(volumes.find(({ name }) => name === 'authority')?.secret?.secretName, 'own');
-  const secrets = ofKind(objects, 'Secret').map(({ metadata }) => metadata.name);
-  assert.deepEqual(secrets, ['demo-signalbox-keys']);
-  await assert.rejects(
-    render({ ...single, authority: { existingSecret: 'own' } }),
-    /authority\.existingSecret needs authority\.certificate/,
-  );
-  for (const values of [{}, { ...single, certManager: { enabled: true } }]) {
-    assert.ok(
-      !JSON.stringify(await render(values))
-        .toLowerCase()
-        .includes('authority'),
-    );
   }
 });
 
@@ -350,17 +265,6 @@ test('people get roles of four kinds, of which three go into edit; one who may p
   assert.ok(!JSON.stringify(plain).includes('aggregate-to'));
 });
 
-test('with a single namespace, people get the same roles there, and they go into no others', async () => {
-  const rules = (objects: readonly Manifest[], kind: string) =>
-    ofKind<ClusterRole>(objects, kind)
-      .filter(({ metadata }) => /-(viewer|approver|operator|author)$/.test(metadata?.name ?? ''))
-      .map(({ metadata, rules }) => [metadata?.name, rules]);
-  const objects = await render(single);
-  assert.deepEqual(rules(objects, 'Role'), rules(await render(), 'ClusterRole'));
-  assert.equal(rules(objects, 'Role').length, 4);
-  assert.ok(!JSON.stringify(objects).includes('aggregate-to'));
-});
-
 test('an object store needs credentials', async () => {
   await assert.rejects(render({ s3: { endpoint: 'https://s3.example.com' } }), /needs s3\.credentialsSecret/);
 });
@@ -389,21 +293,6 @@ test('a proxy is in the environment of the operator', async () => {
     'HTTPS_PROXY=http://proxy.example.com',
     'NO_PROXY=.svc',
   ]);
-});
-
-test('with a single namespace, and no admission, nothing but the CRDs is of the cluster', async () => {
-  const wide = async (values: Values) => {
-    const objects = await render({ ...single, crds: { install: false }, ...values });
-    const found = objects.filter(({ metadata }) => metadata.namespace === undefined);
-    return found.map(({ kind, metadata }) => `${kind} ${metadata.name}`);
-  };
-  assert.deepEqual(await wide({ admission: { enabled: false } }), []);
-  assert.deepEqual(await wide({ runnerApi: { enabled: false } }), []);
-  const objects = await render({ ...single, runnerApi: { enabled: false } });
-  const namespaces = ofKind(objects, 'Role').map(({ metadata }) => `${metadata.namespace}/${metadata.name}`);
-  const forPeople = ['viewer', 'approver', 'operator', 'author'].map((who) => `team-a/demo-signalbox-${who}`);
-  assert.deepEqual(namespaces, ['team-a/demo-signalbox', 'system/demo-signalbox-lease', ...forPeople]);
-  assert.ok(argumentsOf(objects).includes('--namespace=team-a'));
 });
 
 test('the lease that the operator asks for is the one that it may have', async () => {
@@ -530,27 +419,4 @@ function* leaves(values: Values): Generator<string> {
     if (group) yield* Object.keys(value as Values).map((inner) => `${name}.${inner}`);
     else yield name;
   }
-}
-
-function deploymentOf(objects: readonly Manifest[]): Deployment {
-  const [deployment, ...others] = ofKind<Deployment>(objects, 'Deployment');
-  assert.ok(deployment && others.length === 0);
-  return deployment;
-}
-
-function argumentsOf(objects: readonly Manifest[]): string[] {
-  return deploymentOf(objects).spec?.template.spec?.containers[0]?.args ?? [];
-}
-
-/** Those of both kinds, which are alike in what is looked at. */
-function webhooksOf(objects: readonly Manifest[]): ValidatingWebhook[] {
-  return ['ValidatingWebhookConfiguration', 'MutatingWebhookConfiguration'].flatMap((kind) =>
-    ofKind<ValidatingWebhookConfiguration>(objects, kind).flatMap(({ webhooks }) => webhooks ?? []),
-  );
-}
-
-function rulesOf(objects: readonly Manifest[]): PolicyRule[] {
-  return ['Role', 'ClusterRole'].flatMap((kind) =>
-    ofKind<Role>(objects, kind).flatMap(({ rules }) => rules ?? []),
-  );
 }
