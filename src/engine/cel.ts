@@ -184,8 +184,7 @@ export const sizeOf = (expr: Expr): number =>
 
 /** Turns a parsed expression into a function of its variables; `undefined` in them is absent. */
 export function planCel(expr: Expr): (variables: Record<string, unknown>) => Evaluated {
-  meter(expr);
-  const run = plan(environment, expr);
+  const run = plan(environment, metered(expr));
   return (variables) => {
     cost = 0;
     const bindings = Object.fromEntries(
@@ -196,6 +195,17 @@ export function planCel(expr: Expr): (variables: Record<string, unknown>) => Eva
     const error = result.message;
     return result.exprId === undefined ? { error } : { error, node: result.exprId };
   };
+}
+
+const hasComprehension = (expr: Expr): boolean =>
+  expr.exprKind.case === 'comprehensionExpr' || childrenOf(expr).some(hasComprehension);
+
+/** The expression with its price, which is another one where it goes through lists: it may be planned again. */
+function metered(expr: Expr): Expr {
+  if (!hasComprehension(expr)) return expr;
+  const own = structuredClone(expr);
+  meter(own);
+  return own;
 }
 
 /** Makes every turn of every comprehension pay for the nodes of its body, and every range be short enough. */

@@ -1,10 +1,11 @@
 import type { Scalar } from '../api/common.ts';
 import type { WorkflowRunTrigger } from '../api/workflow-run.ts';
-import { type Evaluated, type Expr, parseCel, planCel, sizeOf } from './cel.ts';
+import { type Evaluated, type Expr, planCel } from './cel.ts';
 import { explain } from './explain.ts';
+import { parsedCel } from './parsed.ts';
 import { checkReferences, type References, type Scope, typesIn } from './references.ts';
 import { ANY, mayBe, nameOf, type Type } from './type.ts';
-import { typeOf } from './type-check.ts';
+import { type TypesOf, typeOf } from './type-check.ts';
 
 /** Longest source, in bytes of UTF-8. */
 const MAX_SOURCE = 1024;
@@ -60,27 +61,27 @@ export function compileExpression(
   }
   if (source.trimStart().startsWith('${{'))
     return refuse('is an expression already: write it without ${{ }}');
-  const parsed = parseCel(source);
+  const parsed = parsedCel(source);
   if ('error' in parsed) {
     const hint = /\.\?|\[\?/.test(source) ? '; for what may be absent write has(a.b) ? a.b : "default"' : '';
     return refuse(`is not a CEL expression: ${parsed.error}${hint}`);
   }
-  const nodes = sizeOf(parsed.expr);
+  const { expr, nodes } = parsed;
   if (nodes > MAX_NODES) {
     return refuse(
       `has ${nodes} parts, more than ${MAX_NODES} (macros such as map count about 10): move the work into a script step`,
     );
   }
-  const { problems, references } = checkReferences(parsed.expr, source, scope);
+  const { problems, references } = checkReferences(expr, source, scope);
   if (problems.length > 0) return { ok: false, problems };
-  const mismatches = typeProblems(parsed.expr, scope, needed);
+  const mismatches = typeProblems(expr, typesIn(scope, references), needed);
   if (mismatches.length > 0) return { ok: false, problems: mismatches };
-  return { ok: true, expression: expressionOf(source, parsed.expr, references) };
+  return { ok: true, expression: expressionOf(source, expr, references) };
 }
 
-function typeProblems(expr: Expr, scope: Scope, needed: Type): string[] {
+function typeProblems(expr: Expr, types: TypesOf, needed: Type): string[] {
   const problems = new Set<string>();
-  const type = typeOf(expr, typesIn(scope), problems);
+  const type = typeOf(expr, types, problems);
   if (problems.size === 0 && !mayBe(type, needed))
     problems.add(`gives a ${nameOf(type)}, and what is needed here is a ${nameOf(needed)}`);
   return [...problems];

@@ -212,8 +212,8 @@ function checkFunction(name: string, problems: Set<string>): void {
   else problems.add(`calls ${name}(), which is no function of CEL`);
 }
 
-/** The types of all that an expression may read. */
-export function typesIn({ params, before, outputs, run, variables }: Scope): TypesOf {
+/** The types of all that an expression may read. Of steps there may be hundreds, and these are those that it does read. */
+export function typesIn({ params, outputs, run, variables }: Scope, { steps }: References): TypesOf {
   const texts = (fields: readonly string[]) =>
     mapOf(Object.fromEntries(fields.map((field) => [field, STRING])));
   return {
@@ -225,7 +225,7 @@ export function typesIn({ params, before, outputs, run, variables }: Scope): Typ
     trigger: mapOf(
       Object.fromEntries(TRIGGER_FIELDS.map((field) => [field, field === 'git' ? mapOf() : STRING])),
     ),
-    steps: mapOf(Object.fromEntries([...before].map((name) => [name, stepType(outputs.get(name))]))),
+    steps: mapOf(Object.fromEntries([...steps].map((name) => [name, stepType(outputs.get(name))]))),
   };
 }
 
