@@ -3,14 +3,8 @@ import type { Secret } from 'kubernetes-types/core/v1.d.ts';
 import { isConflict, isNotFound } from '../kube/errors.ts';
 import { type ObjectName, type ResourceClient, resourceClient, type ResourceType } from '../kube/resource.ts';
 import type { Transport } from '../kube/transport.ts';
-import {
-  type Certified,
-  certificatesIn,
-  covers,
-  endOf,
-  makeAuthority,
-  makeServerCertificate,
-} from './certificates.ts';
+import { BACKDATED_MS, isDue, signServer } from './certificate-term.ts';
+import { type Certified, certificatesIn, covers, endOf, makeAuthority } from './certificates.ts';
 import { isSameCertificate, type Serving, type ServingCertificate } from './serving.ts';
 import { createWatched } from './watched.ts';
 
@@ -31,12 +25,7 @@ const SECRET_TYPE = 'kubernetes.io/tls';
 
 const DAY_MS = 24 * 60 * 60_000;
 const AUTHORITY_MS = 10 * 365 * DAY_MS;
-const CERTIFICATE_MS = 90 * DAY_MS;
-/** It is renewed when a third of its time is left. */
-const RENEW_MS = CERTIFICATE_MS / 3;
 const NEXT_AUTHORITY_MS = 365 * DAY_MS;
-/** Clocks of different machines are not the same. */
-const BACKDATED_MS = 60 * 60_000;
 const LOOK_MS = 60 * 60_000;
 const RETRY_MS = 60_000;
 
@@ -100,7 +89,7 @@ interface Material {
 function firstOf(names: readonly string[], now: number): Material {
   const authority = newAuthority(now);
   return {
-    server: newServer(authority, names, now),
+    server: signServer(authority, names, now),
     authorities: authority.certificate,
     authorityKey: authority.key,
   };
@@ -111,7 +100,7 @@ function renewed({ authorities, authorityKey }: Material, names: readonly string
   const trusted = certificatesIn(authorities).filter((pem) => endOf(pem) > now);
   const [newest] = trusted;
   if (newest === undefined) return firstOf(names, now);
-  const server = newServer({ certificate: newest, key: authorityKey }, names, now);
+  const server = signServer({ certificate: newest, key: authorityKey }, names, now);
   if (endOf(newest) - now > NEXT_AUTHORITY_MS) return { server, authorities: trusted.join(''), authorityKey };
   const next = newAuthority(now);
   return { server, authorities: [next.certificate, ...trusted].join(''), authorityKey: next.key };
@@ -119,7 +108,7 @@ function renewed({ authorities, authorityKey }: Material, names: readonly string
 
 function isGood({ server }: Material, names: readonly string[], now: number): boolean {
   const certificate = new X509Certificate(server.certificate);
-  return names.every((name) => covers(certificate, name)) && endOf(server.certificate) - now > RENEW_MS;
+  return names.every((name) => covers(certificate, name)) && !isDue(server.certificate, now);
 }
 
 const newAuthority = (now: number) =>
@@ -127,9 +116,6 @@ const newAuthority = (now: number) =>
     from: now - BACKDATED_MS,
     to: now + AUTHORITY_MS,
   });
-
-const newServer = (authority: Certified, names: readonly string[], now: number) =>
-  makeServerCertificate(authority, names, { from: now - BACKDATED_MS, to: now + CERTIFICATE_MS });
 
 function dataOf({ server, authorities, authorityKey }: Material): Record<string, string> {
   const texts = {

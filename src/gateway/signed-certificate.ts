@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { CertificateError } from './certificate-error.ts';
-import { type Certified, endOf, makeServerCertificate } from './certificates.ts';
+import { isDue, signServer } from './certificate-term.ts';
+import { type Certified, endOf } from './certificates.ts';
 import { parseCertificates, parseKey, readMounted } from './pem-file.ts';
 import { isSameCertificate, type Serving, type ServingCertificate } from './serving.ts';
 import { createWatched } from './watched.ts';
@@ -12,13 +13,6 @@ import { createWatched } from './watched.ts';
 /** How often the files are looked at. A kubelet takes a minute to bring new ones. */
 const LOOK_MS = 15_000;
 const RETRY_MS = 60_000;
-
-const DAY_MS = 24 * 60 * 60_000;
-const CERTIFICATE_MS = 90 * DAY_MS;
-/** It is renewed when a third of its time is left. */
-const RENEW_MS = CERTIFICATE_MS / 3;
-/** Clocks of different machines are not the same. */
-const BACKDATED_MS = 60 * 60_000;
 
 export interface SigningOptions {
   /** With the files `tls.crt` and `tls.key` of the authority. */
@@ -56,12 +50,11 @@ export async function openSignedServing(options: SigningOptions): Promise<Servin
 
 /** No certificate lasts longer than its authority; so near the end of that one, it can not be renewed. */
 function isLasting({ cert, ca }: ServingCertificate, now: number): boolean {
-  return endOf(cert) - now > RENEW_MS || endOf(cert) >= endOf(ca);
+  return !isDue(cert, now) || endOf(cert) >= endOf(ca);
 }
 
 function signed(authority: Certified, names: readonly string[], now: number): ServingCertificate {
-  const to = Math.min(now + CERTIFICATE_MS, endOf(authority.certificate));
-  const { certificate, key } = makeServerCertificate(authority, names, { from: now - BACKDATED_MS, to });
+  const { certificate, key } = signServer(authority, names, now);
   return { cert: certificate, key, ca: authority.certificate };
 }
 
