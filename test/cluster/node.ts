@@ -100,6 +100,8 @@ function kubeletConfiguration(site: Site) {
     // The disk is shared with much else, and an image that was loaded can't be pulled again.
     evictionHard: { 'memory.available': '100Mi' },
     imageGCHighThresholdPercent: 100,
+    // Secrets that are mounted are looked at as often; a minute, which is usual, is long to wait for in a test.
+    syncFrequency: '10s',
     maxPods: 250,
     serializeImagePulls: false,
     registryPullQPS: 0,
