@@ -3,8 +3,18 @@ import type { Vote } from '../../src/api/approval-status.ts';
 import type { Scalar } from '../../src/api/common.ts';
 import type { StepStatus } from '../../src/api/workflow-run.ts';
 import { type CastVote, standing } from './ballots.ts';
-import type { Expected } from './drawn.ts';
+import type { DrawnStep, Expected } from './drawn.ts';
 import type { DrawnApproval } from './drawn-approval.ts';
+
+/** Whether an approval was not given, and its workflow says what follows that. */
+export const isDealtWith = ({ approval }: DrawnStep, row: StepStatus | undefined): boolean =>
+  approval?.hasFollowUp === true && isDeclined(row);
+
+/** Whether people, or their silence, decided against it. */
+export const isDeclined = (row: StepStatus | undefined): boolean =>
+  row?.type === 'approval' &&
+  row.phase === 'Failed' &&
+  (row.reason === 'Rejected' || row.reason === 'TimedOut');
 
 /** How an approval ends by the votes that were cast, if nothing ends the run before: one who rejects is enough. */
 export function decisionOf(approval: DrawnApproval, votes: readonly CastVote[]): Expected {
@@ -16,9 +26,10 @@ export function decisionOf(approval: DrawnApproval, votes: readonly CastVote[]):
   return { phase: 'Succeeded', reason: 'Approved', attempts: 1, outputs: outputsOf(approval, given) };
 }
 
-/** The values of the fields: of those that several gave, the last by the time of the vote; in the order of their names. */
+/** The values of the fields: of those that several gave, the last by the time of the vote and the name; in the order of their names. */
 function outputsOf({ fields }: DrawnApproval, given: readonly Vote[]): Record<string, Scalar> {
-  const inTime = given.toSorted((a, b) => (a.time < b.time ? -1 : 1));
+  const place = ({ time, user }: Vote) => `${time} ${user}`;
+  const inTime = given.toSorted((a, b) => (place(a) < place(b) ? -1 : 1));
   const values = new Map(inTime.flatMap((vote) => Object.entries(vote.fields ?? {})));
   const all = fields.flatMap((field) => {
     const value = values.get(field.name) ?? field.default;

@@ -66,20 +66,30 @@ export interface DrawnStep {
   spec: Step;
 }
 
+export type DrawnConcurrency =
+  | { policy: 'Queue' | 'Forbid' | 'Replace'; limit?: never }
+  | { policy: 'Allow'; limit: number };
+
 export interface DrawnWorkflow {
   name: string;
   /** All steps in the order of the list, those of `finally` last. */
   steps: readonly DrawnStep[];
   /** What ends a run of which one step does not end: its own timeout, or somebody who cancels it. */
   endedBy?: 'Timeout' | 'Cancel';
-  /** Whether at most one run of it is active at a time. */
-  queued: boolean;
+  /** How somebody continues a run of it, once, when it has ended: from what failed, or from a step. */
+  continued?: string;
+  /** Which runs of it may be active at a time: one, unless it says how many. Absent: all. */
+  concurrency?: DrawnConcurrency;
   /** Who starts its runs. */
   startedBy: PersonId;
   /** Workflows that its steps run. */
   children: readonly DrawnWorkflow[];
   spec: Spec;
 }
+
+/** How many runs of it may be active at a time. */
+export const mostActive = ({ concurrency }: DrawnWorkflow): number =>
+  concurrency ? (concurrency.limit ?? 1) : Number.POSITIVE_INFINITY;
 
 /** All steps before one, in any number of hops. */
 export function ancestors(steps: readonly Pick<DrawnStep, 'name' | 'waitsFor'>[], name: string): Set<string> {

@@ -1,13 +1,15 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Job } from 'kubernetes-types/batch/v1.d.ts';
 import type { WorkflowRun } from '../../src/api/resources.ts';
 import type { StepStatus } from '../../src/api/workflow-run.ts';
 import { LABELS } from '../../src/steps/labels.ts';
 import { decisionOf } from './approval-rules.ts';
-import { type Ballots, recordsOn, standing } from './ballots.ts';
+import { type Ballots, type CastVote, recordsOn, standing } from './ballots.ts';
 import { ancestors, type DrawnWorkflow } from './drawn.ts';
 import { type Finding, finding } from './findings.ts';
 import type { Made } from './history.ts';
 import { endProblems } from './oracle.ts';
+import { isReplaced, turnProblems } from './turn-rules.ts';
 import { valueProblems } from './values.ts';
 import { isAtWork, type Journal } from './journal.ts';
 
@@ -19,6 +21,10 @@ export interface Evidence {
   made: readonly Made[];
   intents: Journal['intents'];
   ballots: Pick<Ballots, 'of'>;
+  lives: Journal['lives'];
+  ends: Journal['ends'];
+  /** Names of the runs that somebody asked to go on. */
+  continued: ReadonlySet<string>;
   /** Names of the objects of which the API server said that it had forgotten that far back. */
   forgotten: ReadonlySet<string>;
   workflowOf(run: WorkflowRun): DrawnWorkflow | undefined;
@@ -45,25 +51,66 @@ function runFindings(evidence: Evidence, run: WorkflowRun): Finding[] {
   const workflow = evidence.workflowOf(run);
   if (!workflow) return [lost('is of no workflow of the campaign')];
   const own = evidence.made.filter((made) => made.run === name);
-  const jobs = own.filter(({ kind }) => kind === 'Job');
-  const around = {
-    mayBeCancelled: mayBeCancelled(evidence, run, workflow),
-    forgotten: evidence.forgotten,
-    child: (name: string) => evidence.runs.get(name),
-    votes: (step: string) => evidence.ballots.of(name, step),
-  };
+  const ends = evidence.ends.get(name) ?? [];
+  if (evidence.continued.has(name) && ends.length < 2) return [lost('was to go on, and did not')];
   const wrong = [
-    ...endProblems(workflow, run, around),
-    ...jobs.flatMap((job) => valueProblems(workflow, run, job, around)),
+    ...ends.flatMap((end, round) => roundProblems(evidence, { workflow, end, before: ends[round - 1], own })),
+    ...turnProblems(workflow, run, evidence),
     ...recordProblems(evidence, run, workflow),
   ];
   const missing = (status.steps ?? []).flatMap((row) => missingObjects(row, own));
   return [...wrong.map(finding('Wrong', name)), ...missing.map(lost)];
 }
 
+/** One round of a run. */
+interface Round {
+  workflow: DrawnWorkflow;
+  /** The run at its end, and at the end of the round before. */
+  end: WorkflowRun;
+  before: WorkflowRun | undefined;
+  /** All that was made for the run. */
+  own: readonly Made[];
+}
+
+function roundProblems(evidence: Evidence, { workflow, end, before, own }: Round): string[] {
+  const { ballots, forgotten, runs } = evidence;
+  const { name = '' } = end.metadata;
+  const attemptIn = (run: WorkflowRun | undefined, row: string) => rowOf(run, row)?.attempt ?? 0;
+  const around = {
+    mayBeCancelled: mayBeCancelled(evidence, end, workflow),
+    forgotten,
+    child: (other: string) => runs.get(other),
+    votes: (step: string) =>
+      // What is done over and was not asked once more has no votes in this round.
+      isDeepStrictEqual(rowOf(end, step), rowOf(before, step)) ||
+      attemptIn(end, step) > attemptIn(before, step)
+        ? ballots.of(name, step).filter(({ vote }) => vote.attempt === attemptIn(end, step))
+        : [],
+    before,
+  };
+  const jobs = own.filter(
+    ({ kind, row, attempt }) =>
+      kind === 'Job' && attempt > attemptIn(before, row) && attempt <= attemptIn(end, row),
+  );
+  return [
+    ...endProblems(workflow, end, around),
+    ...jobs.flatMap((job) => valueProblems(workflow, end, job, around)),
+  ];
+}
+
+const rowOf = (run: WorkflowRun | undefined, name: string): StepStatus | undefined =>
+  run?.status?.steps?.find((row) => row.name === name);
+
+/** The votes on a step, apart by its attempts: each asks anew. */
+function byAttempt(votes: readonly CastVote[]): CastVote[][] {
+  return [...Map.groupBy(votes, ({ vote }) => vote.attempt).values()];
+}
+
 /** A run carries the last vote of each who voted, and no other. */
 function recordProblems({ ballots }: Evidence, run: WorkflowRun, { steps }: DrawnWorkflow): string[] {
-  const cast = steps.flatMap(({ name }) => standing(ballots.of(run.metadata.name ?? '', name)));
+  const cast = steps.flatMap(({ name }) =>
+    byAttempt(ballots.of(run.metadata.name ?? '', name)).flatMap(standing),
+  );
   const seals = new Set(cast.map(({ signature }) => signature));
   const found = recordsOn(run);
   const strange = found.filter(({ signature }) => !seals.has(signature));
@@ -73,10 +120,15 @@ function recordProblems({ ballots }: Evidence, run: WorkflowRun, { steps }: Draw
   ];
 }
 
-/** By the campaign, or with the run that started it. */
-function mayBeCancelled({ runs }: Evidence, { metadata }: WorkflowRun, { endedBy }: DrawnWorkflow): boolean {
-  const parent = runs.get(metadata.labels?.[LABELS.run] ?? '')?.status;
-  return endedBy === 'Cancel' || parent?.cancellation !== undefined || parent?.timedOutAt !== undefined;
+/** By the campaign, with the run that started it, or for a newer one. */
+function mayBeCancelled({ runs }: Evidence, run: WorkflowRun, { endedBy }: DrawnWorkflow): boolean {
+  const parent = runs.get(run.metadata.labels?.[LABELS.run] ?? '')?.status;
+  return (
+    endedBy === 'Cancel' ||
+    isReplaced(run) ||
+    parent?.cancellation !== undefined ||
+    parent?.timedOutAt !== undefined
+  );
 }
 
 /** Reasons of attempts that may have been written down and never begun. */
@@ -127,15 +179,15 @@ function missingApprovals({ runs, workflowOf, ballots }: Evidence, made: Made): 
     const row = run?.status?.steps?.find((one) => one.name === name);
     if (!approval || !before.has(name) || row?.phase !== 'Succeeded') return [];
     const votes = ballots.of(made.run, name).filter(({ version }) => version < made.createdAt);
-    const isApproved = decisionOf(approval, votes).phase === 'Succeeded';
+    const isApproved = byAttempt(votes).some((of) => decisionOf(approval, of).phase === 'Succeeded');
     return isApproved ? [] : [`${made.kind} ${made.name} was made before ${name} was approved`];
   });
 }
 
 /** The status of a Job says, at the end, what came of its attempt. */
-function closingProblems({ runs }: Evidence, { name, run, row, attempt, object }: Made): string[] {
-  const status = runs.get(run)?.status?.steps?.find((one) => one.name === row);
-  const succeeded = status?.phase === 'Succeeded' && status.attempt === attempt;
+function closingProblems({ ends }: Evidence, { name, run, row, attempt, object }: Made): string[] {
+  const rows = (ends.get(run) ?? []).map((end) => rowOf(end, row));
+  const succeeded = rows.some((one) => one?.phase === 'Succeeded' && one.attempt === attempt);
   const wanted = succeeded ? 'Complete' : 'Failed';
   const conditions = (object as Job).status?.conditions ?? [];
   if (conditions.some(({ type, status }) => type === wanted && status === 'True')) return [];

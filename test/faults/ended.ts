@@ -1,9 +1,11 @@
 import type { WorkflowRun } from '../../src/api/resources.ts';
 import type { StepStatus } from '../../src/api/workflow-run.ts';
+import { type Resumed, resumedOf, rowsOf } from './rounds.ts';
+import { isDealtWith } from './approval-rules.ts';
 import type { CastVote } from './ballots.ts';
 import { ancestors, type DrawnStep, type DrawnWorkflow, type Gate } from './drawn.ts';
 
-/** What happened around a run that its end depends on. */
+/** What happened around a run that the end of a round of it depends on. */
 export interface Circumstances {
   /** Whether somebody cancelled it, or ended the run that started it. */
   mayBeCancelled: boolean;
@@ -13,21 +15,30 @@ export interface Circumstances {
   child(name: string): WorkflowRun | undefined;
   /** The votes on a step of it that the API server took. */
   votes(step: string): readonly CastVote[];
+  /** The run at the end of the round before. */
+  before?: WorkflowRun | undefined;
 }
 
-/** How a run ended. */
+/** How a round of a run ended. */
 export interface Ended extends Circumstances {
   workflow: DrawnWorkflow;
-  /** The rows of its status by name. */
+  /** The rows of its status by name; of what was done over, with the attempts of this round alone. */
   rows: ReadonlyMap<string, StepStatus>;
+  /** What it had come to before, if this is not its first round. */
+  resumed: Resumed | undefined;
+  /** Whether its turn came. */
+  hasStarted: boolean;
   /** What ended it before its time. */
   halted: 'TimedOut' | 'Cancelled' | undefined;
 }
 
-export function endedOf(workflow: DrawnWorkflow, { status }: WorkflowRun, around: Circumstances): Ended {
-  const rows = new Map((status?.steps ?? []).map((row) => [row.name, row]));
+export function endedOf(workflow: DrawnWorkflow, run: WorkflowRun, around: Circumstances): Ended {
+  const { status } = run;
+  const resumed = around.before && resumedOf(workflow, around.before);
+  const rows = rowsOf(run, resumed);
   const timedOut = status?.timedOutAt === undefined ? undefined : 'TimedOut';
-  return { ...around, workflow, rows, halted: status?.cancellation ? 'Cancelled' : timedOut };
+  const halted = status?.cancellation ? 'Cancelled' : timedOut;
+  return { ...around, workflow, rows, resumed, hasStarted: status?.startedAt !== undefined, halted };
 }
 
 /** The phase of a run in which these steps have ended. */
@@ -38,16 +49,6 @@ export function phaseAfter(steps: readonly DrawnStep[], ended: Ended): string {
 /** Whether a step failed and was not forgiven. */
 export const hasFailed = (step: DrawnStep, { rows }: Ended): boolean =>
   rows.get(step.name)?.phase === 'Failed' && !step.forgiven && !isDealtWith(step, rows.get(step.name));
-
-/** Whether an approval was not given, and its workflow says what follows that. */
-export const isDealtWith = ({ approval }: DrawnStep, row: StepStatus | undefined): boolean =>
-  approval?.hasFollowUp === true && isDeclined(row);
-
-/** Whether people, or their silence, decided against it. */
-export const isDeclined = (row: StepStatus | undefined): boolean =>
-  row?.type === 'approval' &&
-  row.phase === 'Failed' &&
-  (row.reason === 'Rejected' || row.reason === 'TimedOut');
 
 /** The approval that keeps a step from running: one before it that was not given, unless the step is of what follows that. */
 export function blockedBy(step: DrawnStep, { workflow, rows }: Ended): DrawnStep | undefined {

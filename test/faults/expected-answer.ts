@@ -1,5 +1,4 @@
 import type { WorkflowRun } from '../../src/api/resources.ts';
-import type { StepStatus } from '../../src/api/workflow-run.ts';
 import { CREATED_BY } from '../../src/engine/created-by.ts';
 import { type CastVote, standing } from './ballots.ts';
 import type { Act, DrawnApproval } from './drawn-approval.ts';
@@ -63,11 +62,11 @@ export function isOnRecord({ metadata }: Pick<WorkflowRun, 'metadata'>): boolean
   return Math.abs(drift) <= MAX_DRIFT_MS;
 }
 
-/** Whether a step waits for votes no more. */
-export function isOver({ status }: WorkflowRun, step: string): boolean {
-  const row = rowOf(status, step);
-  return status?.finishedAt !== undefined || (row !== undefined && row.phase !== 'Running');
+/** Whether this attempt of a step waits for votes no more. */
+export function isOver(
+  { status }: WorkflowRun,
+  { step, attempt }: { step: string; attempt: number },
+): boolean {
+  const row = status?.steps?.find(({ name }) => name === step);
+  return status?.finishedAt !== undefined || row?.phase !== 'Running' || row.attempt !== attempt;
 }
-
-const rowOf = ({ steps = [] }: WorkflowRun['status'] & object = {}, name: string): StepStatus | undefined =>
-  steps.find((row) => row.name === name);

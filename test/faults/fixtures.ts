@@ -8,6 +8,8 @@ import type { Circumstances } from './ended.ts';
 import type { Made } from './history.ts';
 import { PEOPLE, type PersonId } from './people.ts';
 
+const asked = '2030-01-01T00:00:00.000Z';
+
 // What the tests of the rules say: steps that were drawn, and what became of them.
 
 /** A script that succeeds at its first attempt, unless something else is said of it. */
@@ -29,7 +31,6 @@ export const failing = { expected: { phase: 'Failed', reason: 'ExitCode', attemp
 export const workflowOf = (...steps: DrawnStep[]): DrawnWorkflow => ({
   name: 'w',
   steps,
-  queued: false,
   startedBy: 'ann',
   children: [],
   spec: { steps: [] },
@@ -53,7 +54,12 @@ export function runOf(
   steps: StepStatus[],
   more: Partial<WorkflowRunStatus> = {},
 ): WorkflowRun {
-  const status = { phase: phase as NonNullable<WorkflowRunStatus['phase']>, steps, ...more };
+  const status = {
+    phase: phase as NonNullable<WorkflowRunStatus['phase']>,
+    startedAt: asked,
+    steps,
+    ...more,
+  };
   return {
     apiVersion: 'signalbox.dev/v1alpha1',
     kind: 'WorkflowRun',
@@ -83,8 +89,6 @@ export const made = (kind: Made['kind'], name: string, more: Partial<Made> = {})
   deleted: false,
   ...more,
 });
-
-const asked = '2030-01-01T00:00:00.000Z';
 
 /** An approval by ann and ben, of whom one is enough, unless something else is said of it. */
 export const approvalOf = (more: Partial<DrawnApproval> = {}): DrawnApproval => ({

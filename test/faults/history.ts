@@ -41,8 +41,6 @@ export interface History {
   readonly runs: ReadonlyMap<string, WorkflowRun>;
   /** Deletes the object at once, as an impatient person would. */
   remove(made: Made): Promise<void>;
-  /** Cancels a run, as a person would. */
-  cancel(run: WorkflowRun): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -130,10 +128,6 @@ export async function observe(connection: Connection, observer: Observer): Promi
     async remove({ kind, name, uid }) {
       const options = { uid, gracePeriodSeconds: 0, propagationPolicy: 'Background' } as const;
       await clients[kind].delete({ namespace: NAMESPACE, name }, options);
-    },
-    async cancel({ metadata }) {
-      const name = { namespace: NAMESPACE, name: metadata.name ?? '' };
-      await clients.WorkflowRun.patch(name, { metadata: { annotations: { [`${GROUP}/cancel`]: 'true' } } });
     },
     async close() {
       stop.abort();

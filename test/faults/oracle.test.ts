@@ -205,6 +205,16 @@ test('only what was drawn to be cancelled or to exceed its timeout may be', () =
   const workflow = workflowOf(drawn('a'));
   assert.deepEqual(endProblems(workflow, run, { ...quiet, mayBeCancelled: true }), []);
   assert.deepEqual(endProblems(workflow, run, quiet), ['was cancelled by nobody']);
+  // One that waited for its turn has begun nothing.
+  const { startedAt: _startedAt, ...status } = run.status ?? {};
+  const inLine = (text: string) => ({ ...run, status: { ...status, steps: [row(text)] } });
+  const cancelled = { ...quiet, mayBeCancelled: true };
+  assert.deepEqual(endProblems(workflow, inLine('a Skipped Replaced'), cancelled), []);
+  assert.equal(endProblems(workflow, inLine('a Cancelled RunCancelled 1'), cancelled).length, 1);
+  assert.notDeepEqual(
+    endProblems(workflow, runOf('Cancelled', [row('a Skipped Replaced')], { cancellation }), cancelled),
+    [],
+  );
   const late = runOf('TimedOut', [row('a Failed RunTimedOut 1')], { timedOutAt: '' });
   assert.deepEqual(endProblems({ ...workflow, endedBy: 'Timeout' }, late, quiet), []);
   assert.deepEqual(endProblems(workflow, late, quiet), ['timed out, and has no timeout']);

@@ -1,17 +1,18 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { WorkflowRun } from '../../src/api/resources.ts';
 import type { StepStatus } from '../../src/api/workflow-run.ts';
 import { ancestors, type DrawnStep, type DrawnWorkflow, mainSteps } from './drawn.ts';
-import { approvalProblems } from './approval-rules.ts';
+import { approvalProblems, isDeclined } from './approval-rules.ts';
 import {
   blockedBy,
   type Circumstances,
   type Ended,
   endedOf,
   hasFailed,
-  isDeclined,
   isTrue,
   phaseAfter,
 } from './ended.ts';
+import { isTurnedAway } from './turn-rules.ts';
 import {
   cutShort,
   type End,
@@ -29,6 +30,8 @@ import {
  * end that the semantics allow beside those of the other steps is right.
  */
 export function endProblems(workflow: DrawnWorkflow, run: WorkflowRun, around: Circumstances): string[] {
+  // Why, and what it looks like then, is judged apart.
+  if (isTurnedAway(run)) return [];
   const ended = endedOf(workflow, run, around);
   const phase = phaseAfter(workflow.steps, ended);
   return [
@@ -47,6 +50,7 @@ function stepsProblems(ended: Ended): string[] {
   const { steps } = ended.workflow;
   // One that was cancelled before it was accepted never had a row.
   if (ended.halted === 'Cancelled' && ended.rows.size === 0) return [];
+  if (ended.halted === 'Cancelled' && !ended.hasStarted) return lineProblems(ended);
   const names = new Set(steps.flatMap((step) => [step.name, ...instanceNames(step)]));
   const strange = [...ended.rows.keys()]
     .filter((name) => !names.has(name))
@@ -54,9 +58,17 @@ function stepsProblems(ended: Ended): string[] {
   return [...steps.flatMap((step) => stepProblems(step, ended)), ...strange];
 }
 
+/** Of a run that ended while it waited for its turn, nothing has begun. */
+function lineProblems({ rows }: Ended): string[] {
+  return [...rows.values()]
+    .filter(({ phase, attempt }) => phase !== 'Skipped' || attempt !== undefined)
+    .map(({ name, phase }) => `step ${name} of a run that never started is ${phase}`);
+}
+
 function stepProblems(step: DrawnStep, ended: Ended): string[] {
   const row = ended.rows.get(step.name);
   if (!row) return [`step ${step.name} is missing`];
+  if (ended.resumed?.isRedone(step.name) === false) return keptProblems(step, ended);
   const cut = step.isFinal ? [] : cutShort(step.expected, ended.halted);
   const outputs = step.decides
     ? { result: isTrue(step.decides, ended) }
@@ -67,6 +79,13 @@ function stepProblems(step: DrawnStep, ended: Ended): string[] {
     ...instanceProblems(step, row, ended),
     ...(step.approval ? approvalProblems(step.approval, row, ended.votes(step.name)) : []),
   ];
+}
+
+/** What was kept from the round before is as it was. */
+function keptProblems(step: DrawnStep, { rows, resumed }: Ended): string[] {
+  return [step.name, ...instanceNames(step)]
+    .filter((name) => !isDeepStrictEqual(rows.get(name), resumed?.rows.get(name)))
+    .map((name) => `${name} was to be kept, and was ${JSON.stringify(resumed?.rows.get(name))}`);
 }
 
 /** How a step ends in a run that is not ended before its time. */

@@ -1,5 +1,6 @@
 import type { CampaignResult } from './run-campaign.ts';
 import type { Verdict } from './findings.ts';
+import { isReplaced, isTurnedAway } from './turn-rules.ts';
 
 /** Findings that are printed; all of them are kept in the folder. */
 const SHOWN = 20;
@@ -28,6 +29,8 @@ function outcomeRows({ runs, made, seconds }: CampaignResult): string[][] {
     ['runs', `${runs.length} (${ends.join(', ')})`],
     ['steps', String(steps.length)],
     ['pods', String(pods.length)],
+    ['runs that were turned away', String(runs.filter(isTurnedAway).length)],
+    ['runs that were replaced', String(runs.filter(isReplaced).length)],
     ['seconds', seconds.toFixed(0)],
   ];
 }

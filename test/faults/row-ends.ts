@@ -3,6 +3,7 @@ import { decisionOf } from './approval-rules.ts';
 import type { DrawnStep, Expected } from './drawn.ts';
 import { type Ended, isTrue } from './ended.ts';
 import { objectsOf } from './journal.ts';
+import { attemptsBefore } from './rounds.ts';
 
 /** One way in which a row may end. */
 export interface End {
@@ -54,7 +55,15 @@ export function expectedOf(step: DrawnStep, row: StepStatus, ended: Ended): Expe
   return phase === 'Succeeded' ? expected : { phase: 'Failed', reason: `Child${phase}`, attempts: 1 };
 }
 
-function endsOf({ phase, reason, attempts, interruptible }: Expected, row: StepStatus, ended: Ended): End[] {
+/** What ends well at its last outcome needs only that one when it is done over. */
+function attemptsOf({ phase, attempts }: Expected, { name }: StepStatus, { resumed }: Ended): number {
+  if (phase !== 'Succeeded') return attempts;
+  return Math.min(attempts, Math.max(1, attempts - attemptsBefore(name, resumed)));
+}
+
+function endsOf(expected: Expected, row: StepStatus, ended: Ended): End[] {
+  const { phase, reason, interruptible } = expected;
+  const attempts = attemptsOf(expected, row, ended);
   const ends: End[] = [{ phase, reasons: [reason], attempts }];
   if (interruptible) ends.push({ phase: 'Failed', reasons: ['Interrupted'], attempts });
   if (objectsOf(row).some(({ name }) => ended.forgotten.has(name))) {
@@ -96,7 +105,10 @@ export function instanceProblems(step: DrawnStep, parent: StepStatus, ended: End
   const names = instanceNames(step);
   const rows = names.map((name) => ended.rows.get(name));
   if (parent.phase === 'Skipped' || parent.reason === 'ExpressionError') {
-    return rows.some(Boolean) ? [`${step.name} was not let in, and has instances`] : [];
+    // Those of a round before are left out with it.
+    const isLeft = (row: StepStatus) => row.phase === 'Skipped' && ended.resumed?.rows.has(row.name);
+    const strange = rows.some((row) => row && !isLeft(row));
+    return strange ? [`${step.name} was not let in, and has instances`] : [];
   }
   const mayBeLeftOut = step.instances?.failFast && rows.some((row) => row?.phase === 'Failed');
   return names.flatMap((name, index) => {

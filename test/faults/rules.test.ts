@@ -13,6 +13,10 @@ import { transitionProblems } from './transitions.ts';
 
 const ok = 'Succeeded Completed 1';
 
+/** Of runs that nobody continued. */
+const endsIn = (runs: ReadonlyMap<string, WorkflowRun>) =>
+  new Map([...runs].map(([name, run]) => [name, [run]]));
+
 suite('from one version of a run to the next', () => {
   const workflow = workflowOf(drawn('a'), drawn('b', { waitsFor: ['a'] }), drawn('c'));
   const problems = (before: string[], after: string[], more = {}) => {
@@ -137,6 +141,9 @@ suite('at the end', () => {
       made: objects,
       intents: new Map([['j', 10]]),
       ballots: { of: () => [] },
+      lives: new Map(),
+      ends: endsIn(more.runs ?? new Map([['r', run]])),
+      continued: new Set(),
       forgotten: new Set(),
       workflowOf: () => workflow,
       ...more,
@@ -208,11 +215,15 @@ suite('at the end of an approval', () => {
     const annotations = Object.fromEntries(
       carried.map(({ vote }) => [voteAnnotation(vote), JSON.stringify(vote)]),
     );
+    const runs = new Map([['r', { ...run, metadata: { ...run.metadata, annotations } }]]);
     return endFindings({
       started: ['r'],
-      runs: new Map([['r', { ...run, metadata: { ...run.metadata, annotations } }]]),
+      runs,
+      ends: endsIn(runs),
+      continued: new Set(),
       made: [{ ...job, createdAt }],
       intents: new Map([['j', 10]]),
+      lives: new Map(),
       ballots: { of: (_run, step) => (step === 'a' ? votes : []) },
       forgotten: new Set(),
       workflowOf: () => workflow,
@@ -255,7 +266,7 @@ suite('the journal notes', () => {
   });
 
   test('runs that are active side by side although they queue', () => {
-    const workflow = { ...workflowOf(drawn('a')), queued: true };
+    const workflow = { ...workflowOf(drawn('a')), concurrency: { policy: 'Queue' } as const };
     const journal = createJournal(() => workflow);
     const named = (name: string) => ({ ...runOf('Running', []), metadata: { name } });
     journal.onRun(undefined, named('one'));
@@ -264,8 +275,23 @@ suite('the journal notes', () => {
     assert.equal(journal.findings.length, 1);
   });
 
+  test('more runs than may be active at a time', () => {
+    const workflow = { ...workflowOf(drawn('a')), concurrency: { policy: 'Allow', limit: 2 } as const };
+    const journal = createJournal(() => workflow, 3);
+    const starts = (name: string, more = {}) =>
+      journal.onRun(undefined, { ...runOf('Running', []), metadata: { name, ...more } });
+    const owner = { apiVersion: 'v1', kind: 'WorkflowRun', name: 'one', uid: '1' };
+    for (const name of ['one', 'two']) starts(name);
+    starts('child', { ownerReferences: [owner] });
+    assert.deepEqual(journal.findings, []);
+    starts('three');
+    assert.equal(journal.findings.length, 1);
+    starts('four');
+    assert.equal(journal.findings.length, 3);
+  });
+
   test('also those that wait for approval', () => {
-    const workflow = { ...workflowOf(drawn('a')), queued: true };
+    const workflow = { ...workflowOf(drawn('a')), concurrency: { policy: 'Queue' } as const };
     const journal = createJournal(() => workflow);
     journal.onRun(undefined, { ...runOf('AwaitingApproval', []), metadata: { name: 'one' } });
     journal.onRun(undefined, { ...runOf('Running', []), metadata: { name: 'two' } });

@@ -78,7 +78,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
 /** Starts all runs, and gives their names when the trouble is over. */
 async function harm(site: Site, options: CampaignOptions, conductor: Conductor): Promise<string[]> {
   const started = await startRuns(site, options);
-  await until(() => active(site.load) === 0, AFTERMATH_MS);
+  await until(() => active(site.load) === 0 && site.owners.isContent(), AFTERMATH_MS);
   await conductor.stop();
   return started;
 }
@@ -91,9 +91,9 @@ async function startRuns(site: Site, { runs, minutes }: CampaignOptions): Promis
   for (let index = 0; names.length < runs && Date.now() < deadline; index++) {
     const workflow = drawWorkflow(site.random.fork(`workflow ${index}`), `w${index}`);
     await site.apply(workflow);
-    const count = Math.min(runs - names.length, workflow.queued ? 3 : choices.int(1, 2));
+    const count = Math.min(runs - names.length, workflow.concurrency ? 3 : choices.int(1, 2));
     for (let run = 0; run < count; run++) {
-      names.push(await site.start(workflow));
+      names.push(await site.owners.start(workflow));
       await sleep(choices.int(20, 300));
     }
     await until(() => active(site.load) < MOST_ACTIVE, deadline - Date.now());
@@ -115,11 +115,13 @@ async function until(isTrue: () => boolean, limitMs: number): Promise<boolean> {
 }
 
 /** From now on nothing goes wrong; waits for the end of all runs and of what follows it. */
-async function heal({ replicas, load, history, voters }: Site, leader: Replica): Promise<void> {
+async function heal({ replicas, load, history, owners, voters }: Site, leader: Replica): Promise<void> {
   for (const { faults } of replicas) faults.active = false;
   await leader.kill('SIGKILL');
   const isOver = () =>
-    active(load) === 0 && [...history.made.values()].every((made) => isClosed(made) && !isAtWork(made));
+    active(load) === 0 &&
+    owners.isContent() &&
+    [...history.made.values()].every((made) => isClosed(made) && !isAtWork(made));
   await until(isOver, HEALED_WITHIN_MS);
   await voters.close();
   await leader.retire();
@@ -139,6 +141,9 @@ async function judge(site: Site, started: readonly string[]): Promise<Finding[]>
       made: [...history.made.values()],
       intents: journal.intents,
       ballots: site.ballots,
+      lives: journal.lives,
+      ends: journal.ends,
+      continued: site.owners.continued,
       forgotten: site.forgotten,
       workflowOf,
     }),

@@ -16,7 +16,8 @@ import { type Finding, finding } from './findings.ts';
 import { type History, type Made, observe } from './history.ts';
 import { RECEIVER } from './kinds/http.ts';
 import { createJournal, type Journal } from './journal.ts';
-import { createPeopleApi, type PeopleApi } from './people-api.ts';
+import { createOwners, type Owners } from './owners.ts';
+import { createPeopleApi } from './people-api.ts';
 import { persist } from './persist.ts';
 import { createRandom, type Random } from './random.ts';
 import { type Receiver, startReceiver } from './receiver.ts';
@@ -37,8 +38,7 @@ export interface Site extends AsyncDisposable {
   forgotten: ReadonlySet<string>;
   /** Gives the workflow, and those that it runs, to the API server. */
   apply(workflow: DrawnWorkflow): Promise<void>;
-  /** Starts a run of it, as the one who is drawn to. Gives its name. */
-  start(workflow: DrawnWorkflow): Promise<string>;
+  owners: Owners;
   ballots: Ballots;
   voters: Voters;
   /** What was found wrong beside the journal's findings. */
@@ -51,12 +51,6 @@ export interface Site extends AsyncDisposable {
 
 /** What is counted when something befalls an operator. */
 const BLOW = /^injected Kill|^killed |^asked to stop$|taken over from$/;
-
-/** Whether the step that does not end by itself is under way. */
-function isHanging({ steps }: DrawnWorkflow, { status }: WorkflowRun): boolean {
-  const hanging = steps.find(({ expected }) => expected.reason === 'RunTimedOut');
-  return status?.steps?.find(({ name }) => name === hanging?.name)?.phase === 'Running';
-}
 
 export async function openSite(options: { cluster: string; seed: string }): Promise<Site> {
   await using stack = new AsyncDisposableStack();
@@ -74,6 +68,7 @@ export async function openSite(options: { cluster: string; seed: string }): Prom
     await admit(cluster, () => replicas.flatMap(({ admissionPort }) => admissionPort ?? [])),
   );
   const random = createRandom(options.seed);
+  const limit = drawLimit(random.fork('limits'));
   const workflows = new Map<string, DrawnWorkflow>();
   const workflowOf = ({ spec }: WorkflowRun) => workflows.get(spec.workflowRef.name);
   const counts = new Map<string, number>();
@@ -98,14 +93,15 @@ export async function openSite(options: { cluster: string; seed: string }): Prom
       injected.push({ at: new Date().toISOString(), replica: name, kind, ...call });
     };
     const faults = createFaults(random.fork(`faults ${name}`), onInjected);
-    const { operator: target, flags } = admitted;
+    const { operator: target } = admitted;
+    const flags = limit ? [...admitted.flags, `--max-active-runs-per-namespace=${limit}`] : admitted.flags;
     const replica = await createReplica({ name, target, folder, flags, program, faults, onForgotten });
     stack.defer(() => replica.close());
     replicas.push(replica);
     return replica;
   };
 
-  const journal = createJournal(workflowOf);
+  const journal = createJournal(workflowOf, limit);
   /** What was drawn to be deleted is deleted as soon as it is there. */
   const harm = (made: Made) => {
     const run = history.runs.get(made.run);
@@ -117,30 +113,22 @@ export async function openSite(options: { cluster: string; seed: string }): Prom
   const findings: Finding[] = [];
   const people = stack.use(createPeopleApi(target));
   const ballots = createBallots();
+  const onWrong = (run: string, message: string) => void findings.push(finding('Wrong', run)(message));
+  const owners = createOwners({ api: people, workflowOf, count, onWrong });
   const voters = createVoters({
     api: people,
     ballots,
     workflowOf,
     count,
-    onWrong: (run, message) => void findings.push(finding('Wrong', run)(message)),
+    onWrong,
     blow: () => blow.promise,
   });
   stack.defer(() => voters.close());
   const receiver = stack.use(await startReceiver());
-  const cancelled = new Set<string>();
-  /** What was drawn to be cancelled is cancelled when its last step is under way. */
-  const cancel = (run: WorkflowRun) => {
-    const { name = '' } = run.metadata;
-    const workflow = workflowOf(run);
-    if (workflow?.endedBy !== 'Cancel' || !isHanging(workflow, run) || cancelled.has(name)) return;
-    cancelled.add(name);
-    count('run cancelled by somebody');
-    persist(() => history.cancel(run)).catch(() => cancelled.delete(name));
-  };
   const history = await observe(target, {
     onRun(before, after) {
       journal.onRun(before, after);
-      cancel(after);
+      owners.onRun(after);
       voters.onRun(after);
     },
     onMade(made) {
@@ -161,6 +149,7 @@ export async function openSite(options: { cluster: string; seed: string }): Prom
     random,
     receiver,
     forgotten,
+    owners,
     ballots,
     voters,
     async apply(workflow) {
@@ -173,7 +162,6 @@ export async function openSite(options: { cluster: string; seed: string }): Prom
         await persist(() => load.apply(one.name, { ...one.spec, params }));
       }
     },
-    start: (workflow) => startRun(people, workflow),
     workflowOf,
     findings,
     counts,
@@ -196,10 +184,6 @@ export async function openSite(options: { cluster: string; seed: string }): Prom
   };
 }
 
-function startRun(people: PeopleApi, { name, startedBy }: DrawnWorkflow): Promise<string> {
-  return persist(async () => {
-    const answer = await people.create(startedBy, name);
-    if (!answer.taken) throw new Error('unheard' in answer ? answer.unheard : answer.message);
-    return answer.run.metadata.name ?? '';
-  });
-}
+/** How many runs may be active at a time, in every other campaign. */
+const drawLimit = (random: Random): number | undefined =>
+  random.chance(0.5) ? random.int(8, 16) : undefined;

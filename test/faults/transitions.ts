@@ -2,13 +2,14 @@ import { isDeepStrictEqual } from 'node:util';
 import type { WorkflowRun } from '../../src/api/resources.ts';
 import type { StepStatus, WorkflowRunStatus } from '../../src/api/workflow-run.ts';
 import { type DrawnStep, type DrawnWorkflow, mainSteps } from './drawn.ts';
-import { isDealtWith } from './ended.ts';
+import { isDealtWith } from './approval-rules.ts';
+import { resumedOf } from './rounds.ts';
 
 const hasEnded = (step: StepStatus | undefined) =>
   step !== undefined && step.phase !== 'Pending' && step.phase !== 'Running';
 
-/** What a finished run may still be told: that its annotation has been acted on, and how its notifications went. */
-const ASIDE = ['handled', 'notifications'];
+/** What a finished run may still be told: that its annotation has been acted on, how its notifications went, and when. */
+const ASIDE = ['handled', 'notifications', 'basedOn'];
 
 type Steps = ReadonlyMap<string, StepStatus>;
 
@@ -20,19 +21,35 @@ const stepsOf = ({ steps = [] }: WorkflowRunStatus): Steps => new Map(steps.map(
  */
 export function transitionProblems(
   workflow: DrawnWorkflow,
-  { status: before = {} }: WorkflowRun,
+  run: WorkflowRun,
   { status: after = {} }: WorkflowRun,
 ): string[] {
-  if (before.finishedAt !== undefined) {
+  const { status: before = {} } = run;
+  const isContinued = before.finishedAt !== undefined && after.round !== before.round;
+  if (before.finishedAt !== undefined && !isContinued) {
     const changed = difference(before, after, ASIDE);
     return changed === '' ? [] : [`its status changed after its end: ${changed}`];
   }
-  const old = stepsOf(before);
+  if (isContinued && (workflow.continued === undefined || after.round !== 1))
+    return [`goes on in round ${after.round}, and nobody asked for that`];
+  const old = isContinued ? reopened(workflow, run) : stepsOf(before);
   const next = stepsOf(after);
   return [
     ...[...old.values()].flatMap((step) => stepProblems(step, next.get(step.name))),
     ...workflow.steps.flatMap((step) => startProblems(workflow, step, old, next)),
   ];
+}
+
+/** The rows with which a round begins: what is done over waits again. */
+function reopened(workflow: DrawnWorkflow, run: WorkflowRun): Steps {
+  const { rows, isRedone } = resumedOf(workflow, run);
+  const again = ({ name, type, attempt }: StepStatus): StepStatus => ({
+    name,
+    type,
+    phase: 'Pending',
+    ...(attempt === undefined ? {} : { attempt }),
+  });
+  return new Map([...rows.values()].map((row) => [row.name, isRedone(row.name) ? again(row) : row]));
 }
 
 function stepProblems(before: StepStatus, after: StepStatus | undefined): string[] {

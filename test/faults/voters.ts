@@ -32,7 +32,7 @@ export interface Voters {
 /** Who waits for the next blow acts after this time in any case. */
 const LONGEST_WAIT_MS = 5000;
 /** Who was not heard tries again. */
-const AGAIN_MS = 200;
+const AGAIN_MS = 500;
 const LOOK_MS = 300;
 
 /** One step of one run that people are asked about. */
@@ -40,23 +40,29 @@ interface Meeting {
   run: WorkflowRun;
   name: string;
   step: string;
+  attempt: number;
   starter: PersonId;
+  /** Whether the step may be asked about once more. */
+  mayReturn: boolean;
   approval: DrawnApproval;
 }
 
 export function createVoters(options: VotersOptions): Voters {
   const { api, ballots, count } = options;
-  const met = new Set<string>();
+  /** What there is to say of each attempt of each step. */
+  const met = new Map<string, Promise<void>>();
   const closed = new AbortController();
   const { promise: failure, reject } = Promise.withResolvers<never>();
   failure.catch(() => undefined);
-  const meetings: Promise<void>[] = [];
   const pause = (ms: number) => sleep(ms, undefined, { signal: closed.signal }).catch(() => undefined);
 
   async function meet(meeting: Meeting): Promise<void> {
     await Promise.all(meeting.approval.voters.map(({ who, acts }) => goThrough(meeting, who, acts)));
     if (!meeting.approval.expires) await conclude(meeting);
   }
+
+  const votesIn = ({ name, step, attempt }: Meeting) =>
+    ballots.of(name, step).filter(({ vote: { attempt: of } }) => of === attempt);
 
   async function goThrough(meeting: Meeting, who: PersonId, acts: readonly Act[]): Promise<void> {
     for (const act of acts) {
@@ -68,10 +74,10 @@ export function createVoters(options: VotersOptions): Voters {
 
   /** Nobody lets a run wait for ever: where what people said does not decide, somebody rejects. */
   async function conclude(meeting: Meeting): Promise<void> {
-    const { name, step, approval } = meeting;
+    const { name, approval } = meeting;
     const [who = 'ann'] = peopleIn(approval.approvers);
-    while (!closed.signal.aborted && !isOver(await api.read(name), step)) {
-      const decided = decisionOf(approval, ballots.of(name, step)).reason !== 'TimedOut';
+    while (!closed.signal.aborted && !isOver(await api.read(name), meeting)) {
+      const decided = decisionOf(approval, votesIn(meeting)).reason !== 'TimedOut';
       if (!decided) await vote(meeting, who, { asks: 'reject', when: { afterMs: 0 } });
       await pause(LOOK_MS);
     }
@@ -81,7 +87,9 @@ export function createVoters(options: VotersOptions): Voters {
   async function vote(meeting: Meeting, who: PersonId, act: Act): Promise<void> {
     const { name, step } = meeting;
     while (!closed.signal.aborted) {
-      const situation = { ...meeting, who, act, votes: ballots.of(name, step) };
+      // Nobody means the next attempt who speaks of this one.
+      if (meeting.mayReturn && isOver(await api.read(name), meeting)) return;
+      const situation = { ...meeting, who, act, votes: votesIn(meeting) };
       const answer = await api.annotate(who, name, askedBy(act, step));
       if (!('unheard' in answer)) return heard(situation, meeting, answer);
       count('votes that nobody heard');
@@ -91,9 +99,10 @@ export function createVoters(options: VotersOptions): Voters {
 
   async function heard(
     situation: Situation,
-    { name, step, approval }: Meeting,
+    meeting: Meeting,
     answer: Exclude<Answer, { unheard: string }>,
   ): Promise<void> {
+    const { name, step, approval } = meeting;
     const { who, act } = situation;
     const expected = expectedOutcome(situation);
     const told = (what: string) =>
@@ -101,12 +110,12 @@ export function createVoters(options: VotersOptions): Voters {
     if (answer.taken) {
       count('votes that were taken');
       if (expected !== 'Taken') told(`was heard, and not told ${expected}`);
-      return keep(situation, name, step, answer.run, told);
+      return keep(situation, meeting, answer.run, told);
     }
     const kind = refusalKind(answer.message);
     count(`votes that were refused: ${kind}`);
     if (kind === 'Decided') {
-      if (!isOver(await api.read(name), step)) told(`was told of a decision that there is not`);
+      if (!isOver(await api.read(name), meeting)) told(`was told of a decision that there is not`);
       return;
     }
     const isRight = kind === expected || (kind === 'Expired' && approval.expires);
@@ -116,13 +125,14 @@ export function createVoters(options: VotersOptions): Voters {
   /** Puts a vote that was taken into the ballots, as the operator has recorded it. */
   function keep(
     { who, act }: Situation,
-    name: string,
-    step: string,
+    { name, step, attempt }: Meeting,
     run: WorkflowRun,
     told: (what: string) => void,
   ): void {
     const user = PEOPLE[who].name;
-    const record = recordsOn(run).find((one) => one.step === step && one.user === user);
+    const record = recordsOn(run).find(
+      (one) => one.step === step && one.attempt === attempt && one.user === user,
+    );
     if (!record) return told('the run carries no record of it');
     ballots.add({ run: name, step, version: Number(run.metadata.resourceVersion), vote: record });
     const wanted = [DECISIONS[act.asks], act.comment, act.fields];
@@ -138,18 +148,25 @@ export function createVoters(options: VotersOptions): Voters {
       const { name = '' } = run.metadata;
       const workflow = options.workflowOf(run);
       if (!workflow || closed.signal.aborted) return;
-      for (const { step, approval } of waiting(workflow, run)) {
-        const key = `${name}/${step}`;
+      const { startedBy: starter, continued } = workflow;
+      for (const { step, attempt, approval } of waiting(workflow, run)) {
+        const key = `${name}/${step}/${attempt}`;
         if (met.has(key)) continue;
-        met.add(key);
         count('approvals that were asked for');
-        const meeting = { run, name, step, starter: workflow.startedBy, approval };
-        meetings.push(meet(meeting).catch(reject));
+        const mayReturn = continued !== undefined;
+        const meeting = { run, name, step, attempt, starter, mayReturn, approval };
+        const before = met.get(`${name}/${step}/${attempt - 1}`);
+        met.set(
+          key,
+          Promise.resolve(before)
+            .then(() => meet(meeting))
+            .catch(reject),
+        );
       }
     },
     async close() {
       closed.abort();
-      await Promise.all(meetings);
+      await Promise.all(met.values());
     },
   };
 }
@@ -159,7 +176,9 @@ const DECISIONS = { approve: 'Approve', reject: 'Reject', withdraw: 'Withdraw' }
 function waiting({ steps }: DrawnWorkflow, { status }: WorkflowRun) {
   return steps.flatMap(({ name, approval }: DrawnStep) => {
     const row = status?.steps?.find((one) => one.name === name);
-    return approval && row?.phase === 'Running' && row.approval ? [{ step: name, approval }] : [];
+    return approval && row?.phase === 'Running' && row.approval
+      ? [{ step: name, attempt: row.attempt ?? 1, approval }]
+      : [];
   });
 }
 

@@ -2,6 +2,7 @@ import type { FinallyStep, Step } from '../../src/api/step.ts';
 import {
   ancestors,
   type Branch,
+  type DrawnConcurrency,
   type DrawnStep,
   type DrawnWorkflow,
   type Gate,
@@ -16,6 +17,8 @@ import type { Random } from './random.ts';
 
 /** Ends a run of which one step does not end. */
 const TIMEOUT = '4s';
+/** How many of the workflows that could have their runs continued. */
+const CONTINUED = 0.5;
 const SIDES = ['then', 'else'] as const;
 
 /** A workflow in the making. */
@@ -53,21 +56,54 @@ export function drawWorkflow(random: Random, name: string): DrawnWorkflow {
       isFinal: true,
     });
   }
-  const queued = random.chance(0.15);
+  const concurrency = drawConcurrency(random);
   const { steps, children } = draft;
-  const drawn = { name, steps, children, queued, startedBy: starter, ...(endedBy ? { endedBy } : {}) };
+  const drawn = {
+    name,
+    steps,
+    children,
+    startedBy: starter,
+    ...(concurrency ? { concurrency } : {}),
+    ...(endedBy ? { endedBy } : {}),
+    ...(endedBy || concurrency || !random.chance(CONTINUED)
+      ? {}
+      : { continued: drawContinued(random, steps) }),
+  };
   return { ...drawn, spec: specOf(drawn) };
 }
 
-function specOf({ steps, queued, endedBy }: Omit<DrawnWorkflow, 'spec'>): DrawnWorkflow['spec'] {
+function specOf({ steps, concurrency, endedBy }: Omit<DrawnWorkflow, 'spec'>): DrawnWorkflow['spec'] {
   const last = steps.filter(({ isFinal }) => isFinal).map(({ spec }): FinallyStep => spec);
   return {
     ...sharedSpec,
     steps: mainSteps(steps).map(({ spec }) => spec),
     ...(last.length > 0 ? { finally: last } : {}),
     ...(endedBy === 'Timeout' ? { timeout: TIMEOUT } : {}),
-    ...(queued ? { concurrency: { policy: 'Queue' } } : {}),
+    ...(concurrency ? { concurrency } : {}),
   };
+}
+
+/** From what failed, or from any step. */
+function drawContinued(random: Random, steps: readonly DrawnStep[]): string {
+  return random.chance(0.5) ? 'failed' : random.pick(mainSteps(steps)).name;
+}
+
+function drawConcurrency(random: Random): DrawnConcurrency | undefined {
+  const { policy } = random.weighted([
+    { weight: 8, policy: 'None' },
+    { weight: 1, policy: 'Queue' },
+    { weight: 1, policy: 'Forbid' },
+    { weight: 1, policy: 'Replace' },
+    { weight: 1, policy: 'Allow' },
+  ] as const);
+  switch (policy) {
+    case 'None':
+      return undefined;
+    case 'Allow':
+      return { policy, limit: random.int(1, 2) };
+    default:
+      return { policy };
+  }
 }
 
 /** Adds one step, and after a condition those of its branches. */

@@ -43,7 +43,6 @@ function drawChild(random: Random, place: Place): DrawnWorkflow {
   return {
     name,
     steps: [step],
-    queued: false,
     startedBy: place.starter,
     children: [],
     spec: { ...sharedSpec, steps: [step.spec], ...outputs },
