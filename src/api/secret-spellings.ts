@@ -5,10 +5,13 @@ const SHORTEST_BASE64 = 8;
 
 /** All ways to write a secret that are worth looking for: none of them twice. */
 export function spellingsOf(secret: string): Set<string> {
+  const quoted = [...inShells(secret)];
+  const escaped = quoted.flatMap((text) => [...inStrings(text)]);
   return new Set([
-    secret,
-    ...inJson(secret),
-    ...[...inJson(secret)].flatMap((json) => [...inJson(json)]),
+    ...quoted,
+    ...escaped,
+    // What is logged is often JSON that has JSON in it, or the words of a Python program about JSON.
+    ...escaped.flatMap((text) => [...inStrings(text)]),
     ...inUrls(secret),
     ...inHtml(secret),
     ...inHexadecimal(secret),
@@ -16,11 +19,22 @@ export function spellingsOf(secret: string): Set<string> {
   ]);
 }
 
-function* inJson(text: string): Generator<string> {
+/** Within the quotes of a shell: as others write it, and as Python does. */
+function* inShells(secret: string): Generator<string> {
+  yield secret;
+  yield secret.replaceAll("'", String.raw`'\''`);
+  yield secret.replaceAll("'", `'"'"'`);
+}
+
+/** Within the quotes of JSON, and of what Python shows. */
+function* inStrings(text: string): Generator<string> {
   const json = JSON.stringify(text).slice(1, -1);
   yield json;
   // Programs in Go escape these for the sake of HTML.
   yield json.replace(/[<>&]/g, (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  const doubled = text.replaceAll('\\', String.raw`\\`);
+  yield doubled;
+  yield doubled.replaceAll("'", String.raw`\'`);
 }
 
 function* inUrls(secret: string): Generator<string> {
