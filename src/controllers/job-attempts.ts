@@ -17,6 +17,7 @@ import {
   findStarted,
   makeOnce,
   Refusal,
+  refuseExchanged,
   refuseForeign,
   type Sought,
   versionBefore,
@@ -70,7 +71,7 @@ export function createJobAttempts(
   async function ensureJob(run: RunView, effect: StartEffect, podDefaults: PodSettings): Promise<Job> {
     const object = (await findJob(run, effect)) ?? (await makeJob(run, effect, podDefaults));
     refuseForeign('Job', { name: effect.id, owners: object.metadata?.ownerReferences }, run.uid);
-    refuseExchanged(object, firstUid(run, effect.id));
+    refuseExchanged('Job', object.metadata, firstUid(run, effect.id));
     refuseUnmanaged(object);
     jobs.store.upsert(object);
     starts.note(run.uid, effect.id, object.metadata?.uid ?? '');
@@ -192,13 +193,6 @@ export function createJobAttempts(
     forget: starts.forget,
     uidOf,
   };
-}
-
-/** @throws {Refusal} when the Job is not the one that was there first */
-function refuseExchanged({ metadata }: Job, first: string | undefined): void {
-  if (first === undefined || first === metadata?.uid) return;
-  const message = `The Job ${metadata?.name} of the step was deleted, and somebody has made another one of its name.`;
-  throw new Refusal('Lost', message, { infrastructure: true });
 }
 
 /** An API server that drops the field would run the Job a second time. */

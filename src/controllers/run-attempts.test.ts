@@ -9,7 +9,7 @@ import { createSeals } from '../storage/seals.ts';
 import { type Answer, fakeCluster } from './fake-cluster.ts';
 import { revisionOf, runOf, running, startOf } from './fake-run.ts';
 import { createRunAttempts, waitingParent } from './run-attempts.ts';
-import { runView } from './views.ts';
+import { type RunView, runView } from './views.ts';
 
 const run = runOf();
 const revision = revisionOf();
@@ -197,6 +197,7 @@ suite('the run of an attempt', () => {
 });
 
 suite('what comes of the run of an attempt', () => {
+  const known = runOf({ steps: [running('call', 'workflow', { run: { name: 'r-call-1', uid: 'child' } })] });
   const ends: [string, WorkflowRunStatus, string, RegExp][] = [
     [
       'that failed',
@@ -227,7 +228,7 @@ suite('what comes of the run of an attempt', () => {
     test(`${title} is a failure that says why`, async (t) => {
       const { attempts, cluster } = await attemptsOf(t);
       cluster.runs.store.upsert(child({ ...ended, finishedAt: END }));
-      const seen = attempts.observe(run, 'r-call-1');
+      const seen = attempts.observe(known, 'r-call-1');
       assert.ok(seen.state === 'Ended');
       assert.deepEqual([seen.result.outcome, seen.result.reason], ['Failed', reason]);
       assert.match(seen.result.message ?? '', message);
@@ -240,7 +241,7 @@ suite('what comes of the run of an attempt', () => {
     cluster.runs.store.upsert(
       child({ phase: 'Succeeded', startedAt: END, finishedAt: END, outputs: { a: 1 } }),
     );
-    assert.deepEqual(attempts.observe(run, 'r-call-1'), {
+    assert.deepEqual(attempts.observe(known, 'r-call-1'), {
       state: 'Ended',
       result: {
         outcome: 'Succeeded',
@@ -257,7 +258,70 @@ suite('what comes of the run of an attempt', () => {
     const { attempts, cluster } = await attemptsOf(t);
     cluster.runs.store.upsert(child({ phase: 'Queued', message: 'Waits for run y.' }));
     const queued = 'Run r-call-1 is queued: Waits for run y.';
-    assert.deepEqual(attempts.observe(run, 'r-call-1'), { state: 'Running', queued });
+    assert.deepEqual(attempts.observe(known, 'r-call-1'), { state: 'Running', queued });
+  });
+});
+
+suite('a run that somebody made in the place of that of an attempt', () => {
+  const meant = {
+    ...child().spec,
+    params: { n: 3 },
+    trigger: { type: 'Workflow', name: 'r', step: 'call', depth: 1 },
+  } as const;
+  const done = { phase: 'Succeeded', startedAt: END, finishedAt: END, outputs: { a: 1 } } as const;
+  const origin = { namespace: 'ns', name: 'r', creationTimestamp: END };
+  const recordOf = (user: string, name: string) => ({
+    [CREATED_BY]: createdBy({ ...origin, name }, user, sealing, Date.parse(END)),
+  });
+  const ofJane = { ...run, origin: { ...origin, annotations: recordOf('jane', 'r') } };
+
+  /** What is seen of a run that is there when the step is started, before and after that. */
+  async function seenOf(t: TestContext, found: WorkflowRun, of: RunView = ofJane) {
+    const { attempts, cluster } = await attemptsOf(t, (_, response) => reply(response, 200, found));
+    cluster.runs.store.upsert(found);
+    const before = attempts.observe(of, 'r-call-1');
+    assert.equal(await attempts.start(of, start, revision), 0);
+    return { before, after: attempts.observe(of, 'r-call-1') };
+  }
+
+  const foreign: [string, Partial<WorkflowRun['spec']>, string][] = [
+    ['of another workflow', { workflowRef: { name: 'harmless' } }, 'jane'],
+    ['with other params', { params: { n: 4 } }, 'jane'],
+    ['about another commit', { trigger: { ...meant.trigger, git: { commit: 'abc' } } }, 'jane'],
+    ['that somebody else has created', {}, 'mallory'],
+  ];
+  for (const [title, changes, user] of foreign) {
+    test(`and says that it belongs to it, ${title}, is not taken for it`, async (t) => {
+      const { metadata } = child();
+      const annotations = recordOf(user, 'r-call-1');
+      const found = {
+        ...child(done),
+        metadata: { ...metadata, annotations },
+        spec: { ...meant, ...changes },
+      };
+      const { before, after } = await seenOf(t, found);
+      assert.equal(before.state, 'Absent');
+      assert.equal(reasonOf(after), 'NameTaken');
+    });
+  }
+
+  test('is told from the one that was made, which counts after a restart when it was looked at', async (t) => {
+    const { metadata } = child();
+    const annotations = recordOf('jane', 'r-call-1');
+    const { before, after } = await seenOf(t, {
+      ...child(done),
+      metadata: { ...metadata, annotations },
+      spec: meant,
+    });
+    assert.equal(before.state, 'Absent');
+    assert.equal(after.state === 'Ended' && after.result.outcome, 'Succeeded');
+  });
+
+  test('after the first was deleted is Lost', async (t) => {
+    const row = running('call', 'workflow', { run: { name: 'r-call-1', uid: 'first' } });
+    const { before, after } = await seenOf(t, { ...child(done), spec: meant }, runOf({ steps: [row] }));
+    assert.equal(before.state, 'Absent');
+    assert.equal(reasonOf(after), 'Lost');
   });
 });
 

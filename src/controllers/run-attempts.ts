@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { API_VERSION } from '../api/common.ts';
 import type { WorkflowRun } from '../api/resources.ts';
 import { CREATED_BY, createdFor, creatorOf } from '../engine/created-by.ts';
@@ -16,6 +17,7 @@ import {
   findStarted,
   makeOnce,
   Refusal,
+  refuseExchanged,
   refuseForeign,
   type Sought,
   unlessNotFound,
@@ -41,29 +43,55 @@ export function createRunAttempts(
 ): Executor {
   const starts = createStarts('InvalidRun', now);
 
+  /** A run of that name that says that it belongs to this one. Whoever creates a run can have it say that. */
+  function claimantOf(run: RunView, id: string): RunView | undefined {
+    const claimant = runs.store.get(keyOf({ namespace: run.namespace, name: id }));
+    return claimant?.owner?.uid === run.uid ? claimant : undefined;
+  }
+
+  /** UID of the run that was made, or found to be just what would have been made. */
+  function firstUid({ uid, status }: RunView, id: string): string | undefined {
+    const row = status.steps?.find((step) => step.run?.name === id);
+    return row?.run?.uid ?? starts.uidOf(uid, id);
+  }
+
+  /** One that this process does not know yet is looked at by `start`, before anything is believed of it. */
   function childOf(run: RunView, id: string): RunView | undefined {
-    const child = runs.store.get(keyOf({ namespace: run.namespace, name: id }));
-    return child?.owner?.uid === run.uid ? child : undefined;
+    const claimant = claimantOf(run, id);
+    return claimant && claimant.uid === firstUid(run, id) ? claimant : undefined;
   }
 
   async function ensureRun(run: RunView, effect: StartEffect): Promise<void> {
     const child = (await findRun(run, effect)) ?? (await makeRun(run, effect));
     refuseForeign('WorkflowRun', { name: effect.id, owners: child.metadata.ownerReferences }, run.uid);
+    refuseExchanged('run', child.metadata, firstUid(run, effect.id));
+    refusePretender(run, effect, child);
     starts.made(run.uid, effect.id);
     starts.note(run.uid, effect.id, child.metadata.uid ?? '');
     take(child);
   }
 
+  /** Who creates the run that a step is about to start has neither another workflow run, nor approve it themselves. */
+  function refusePretender(run: RunView, effect: StartEffect, child: WorkflowRun): void {
+    const isMeant = isDeepStrictEqual(child.spec, plain(childRun(run, effect).spec));
+    const creator = sealing && creatorOf(child, sealing);
+    const isOurs = creator === undefined || isDeepStrictEqual(creator, creatorOfRun(run));
+    if (isMeant && isOurs) return;
+    throw new Refusal('NameTaken', takenBy(effect.id));
+  }
+
+  const creatorOfRun = (run: RunView) =>
+    sealing && creatorOf({ metadata: run.origin, spec: run.spec }, sealing);
+
   async function findRun(run: RunView, effect: StartEffect): Promise<WorkflowRun | undefined> {
     return starts.isFresh(run.uid, effect.id) ? undefined : findStarted(runs.client, soughtRun(run, effect));
   }
 
-  function soughtRun(run: RunView, { id, step }: StartEffect): Sought {
-    const row = run.status.steps?.find(({ name }) => name === step);
+  function soughtRun(run: RunView, { id }: StartEffect): Sought {
     return {
       what: 'run that the step started',
       name: { namespace: run.namespace, name: id },
-      seen: row?.run?.uid !== undefined,
+      seen: firstUid(run, id) !== undefined,
       since: versionBefore(run),
     };
   }
@@ -76,7 +104,7 @@ export function createRunAttempts(
 
   /** Nobody approves their own run by having it start another. */
   function onRecord(run: RunView, child: WorkflowRun): WorkflowRun {
-    const creator = sealing && creatorOf({ metadata: run.origin, spec: run.spec }, sealing);
+    const creator = creatorOfRun(run);
     if (!sealing || creator === undefined) return child;
     const annotations = { [CREATED_BY]: createdFor(creator, child, sealing, now()) };
     return { ...child, metadata: { ...child.metadata, annotations } };
@@ -123,10 +151,15 @@ export function createRunAttempts(
     },
 
     begin: (run, id) => starts.begin(run.uid, id),
-    start: (run, effect) => starts.attempt(run.uid, effect.id, () => ensureRun(run, effect)),
+    async start(run, effect) {
+      const isNew = firstUid(run, effect.id) === undefined && !starts.isFresh(run.uid, effect.id);
+      const lookAgainMs = await starts.attempt(run.uid, effect.id, () => ensureRun(run, effect));
+      // What was found may have ended long ago.
+      return isNew && childOf(run, effect.id) ? 0 : lookAgainMs;
+    },
 
     async stop(run, { id, force = false }) {
-      const child = childOf(run, id);
+      const child = claimantOf(run, id);
       if (child && isToBeCancelled(child, force)) await cancel(child);
     },
 
@@ -137,9 +170,15 @@ export function createRunAttempts(
     },
 
     forget: starts.forget,
-    uidOf: (run, id) => childOf(run, id)?.uid ?? starts.uidOf(run.uid, id),
+    uidOf: firstUid,
   };
 }
+
+/** As it comes back from the API server. */
+const plain = (spec: WorkflowRun['spec']): unknown => JSON.parse(JSON.stringify(spec));
+
+const takenBy = (name: string): string =>
+  `A run named ${name} exists that Signalbox has not made for this step: delete it, then run again.`;
 
 /** Key of the run that waits for the one that changed, when it can see that. */
 export function waitingParent(change: Change<RunView>): string | undefined {

@@ -1,4 +1,4 @@
-import type { OwnerReference } from 'kubernetes-types/meta/v1.d.ts';
+import type { ObjectMeta, OwnerReference } from 'kubernetes-types/meta/v1.d.ts';
 import type { Observation } from '../engine/model.ts';
 import {
   ApiError,
@@ -217,6 +217,17 @@ export function refuseForeign(
     'NameTaken',
     `A ${kind} named ${name} exists that does not belong to this run: delete it, then run again.`,
   );
+}
+
+/** @throws {Refusal} when the object is not the one that was there first */
+export function refuseExchanged(
+  kind: string,
+  { name, uid }: ObjectMeta = {},
+  first: string | undefined,
+): void {
+  if (first === undefined || first === uid) return;
+  const message = `The ${kind} ${name} of the step was deleted, and somebody has made another one of its name.`;
+  throw new Refusal('Lost', message, { infrastructure: true });
 }
 
 /**

@@ -46,6 +46,31 @@ test('nobody creates a run in the name of a schedule', async () => {
   assert.doesNotMatch(pushed.outcome, /trigger/);
 });
 
+test('nobody creates a run in the name of a step, or has one belong to another run', async () => {
+  const workflowRef = { name: 'w' };
+  const owner = {
+    apiVersion: 'signalbox.dev/v1alpha1',
+    kind: 'WorkflowRun',
+    name: 'r',
+    uid: '1',
+    controller: true,
+  };
+  const owned = annotated({}, { ownerReferences: [owner] });
+  const spec = { workflowRef, trigger: { type: 'Workflow', name: 'r', step: 'call', depth: 1 } };
+  const both = await review({ ...owned, spec });
+  assert.match(
+    both.outcome,
+    /^spec\.trigger\.type: is Workflow, which .*metadata\.ownerReferences: names a run/,
+  );
+  assert.deepEqual(both.heard, []);
+  const { outcome } = await review(owned, annotated({}));
+  assert.match(outcome, /^metadata\.ownerReferences: names a run, which Signalbox alone may do/);
+  // One that is there may be labelled, and others may own a run.
+  assert.ok((await review({ ...owned, spec }, { ...owned, spec })).verdict.allowed);
+  const other = annotated({}, { ownerReferences: [{ ...owner, apiVersion: 'v1', kind: 'ConfigMap' }] });
+  assert.doesNotMatch((await review({ ...other, spec: { workflowRef } })).outcome, /ownerReferences/);
+});
+
 test('a vote takes the verb approve and nothing else', async () => {
   const right = 'approve workflowruns.signalbox.dev one';
   const { verdict, asked, heard } = await review(annotated({ approve: 'gate' }), annotated({}));

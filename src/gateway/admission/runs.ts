@@ -71,11 +71,31 @@ function forgeries(before: ReviewedObject | undefined, { metadata }: ReviewedObj
     .map((name) => ({ field: fieldOf(name), message: 'is written by Signalbox alone: leave it as it is' }));
 }
 
-const scheduled = z.object({ trigger: z.object({ type: z.literal('Schedule') }) });
+const OURS = ['Schedule', 'Workflow'] as const;
+const pretending = z.object({ trigger: z.object({ type: z.enum(OURS) }) });
+const owned = z.object({ ownerReferences: z.array(z.looseObject({ kind: z.string(), uid: z.string() })) });
 
-/** What a schedule has started was started by nobody, and is approved as such. */
-function pretences(before: ReviewedObject | null | undefined, { spec }: ReviewedObject): Problem[] {
-  if (before || !scheduled.safeParse(spec).success) return [];
-  const message = 'is Schedule, which Signalbox alone may say: leave spec.trigger out';
-  return [{ field: 'spec.trigger.type', message }];
+/**
+ * What a schedule has started was started by nobody, and is approved as such; what a step has started counts for that
+ * step, and is held by no limit.
+ */
+function pretences(before: ReviewedObject | null | undefined, after: ReviewedObject): Problem[] {
+  const { data } = before ? {} : pretending.safeParse(after.spec);
+  const type = data && {
+    field: 'spec.trigger.type',
+    message: `is ${data.trigger.type}, which Signalbox alone may say: leave spec.trigger out`,
+  };
+  const known = new Set(ownersIn(before));
+  const isOwned = ownersIn(after).some((uid) => !known.has(uid));
+  const owner = isOwned && {
+    field: 'metadata.ownerReferences',
+    message: 'names a run, which Signalbox alone may do: only a step has a run belong to another',
+  };
+  return [...(type ? [type] : []), ...(owner ? [owner] : [])];
+}
+
+/** UIDs of the runs that a run says it belongs to. */
+function ownersIn(run: ReviewedObject | null | undefined): string[] {
+  const { ownerReferences = [] } = owned.safeParse(run?.metadata).data ?? {};
+  return ownerReferences.flatMap(({ kind, uid }) => (kind === 'WorkflowRun' ? [uid] : []));
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, suite, test } from 'node:test';
 import type { WorkflowRun } from '../../../src/api/resources.ts';
+import { jobName } from '../../../src/engine/names.ts';
 import { waitFor } from '../../cluster/wait.ts';
 import { type HoldingSite, startHoldingSite } from '../../kit/holding-site.ts';
 import { inNamespace, isFinished, type Kit, stepOf } from '../../kit/kit.ts';
@@ -242,6 +243,26 @@ suite('a run that a step starts', () => {
     await held(0);
     const { items } = await kit.get<{ items: WorkflowRun[] }>('workflowruns');
     assert.equal(items.length, 1);
+  });
+
+  test('is not one that somebody has made under its name, whatever that came to', async () => {
+    await kit.applyWorkflow('child', { params: [{ name: 'region', type: 'string' }], steps: [http()] });
+    await kit.applyWorkflow('harmless', { steps: [{ name: 'nothing', script: { bash: 'true' } }] });
+    await kit.applyWorkflow('parent', { steps: [{ ...http(), name: 'first' }, call] });
+    const parent = await kit.startRun('parent');
+    await held(1);
+    const { uid = '' } = (await kit.getRun(parent)).metadata;
+    const name = jobName({ name: parent, uid }, 'only', 1);
+    const type = { apiVersion: 'signalbox.dev/v1alpha1', kind: 'WorkflowRun' };
+    await kit.create({
+      ...type,
+      metadata: { name, ownerReferences: [{ ...type, name: parent, uid, controller: true }] },
+      spec: { workflowRef: { name: 'harmless' }, trigger: { type: 'Workflow', name: parent } },
+    });
+    await kit.waitForRun(name, isFinished, LIMIT_MS);
+    remote.release();
+    const run = await kit.waitForRun(parent, isFinished, LIMIT_MS);
+    assert.deepEqual([run.status?.phase, only(run).reason], ['Failed', 'NameTaken']);
   });
 
   test('goes when its parent is deleted', async () => {
