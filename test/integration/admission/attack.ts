@@ -1,3 +1,4 @@
+import type { WorkflowRun } from '../../../src/api/resources.ts';
 import type { Scene } from './scene.ts';
 import type { Person } from './setup.ts';
 
@@ -41,3 +42,34 @@ export const annotations = (values: Record<string, string | null>) => ({
     ),
   },
 });
+
+/** The record of a vote, with a signature that is none. */
+export const forged = (user: string) =>
+  JSON.stringify({
+    step: 'approval',
+    round: 0,
+    attempt: 1,
+    asked: new Date(0).toISOString(),
+    digest: '',
+    user,
+    as: 'team:platform',
+    own: false,
+    decision: 'Approve',
+    time: new Date(0).toISOString(),
+    signature: 'x'.repeat(43),
+  });
+
+/** A vote of jane that the webhook has signed for somebody who is not the API server. */
+export async function signedFor(
+  scene: Scene,
+  run: string,
+  replica = 0,
+): Promise<{ name: string; value: string }> {
+  const before = await scene.run(run);
+  const wish = { ...before.metadata.annotations, 'signalbox.dev/approve': 'approval' };
+  const after: WorkflowRun = { ...before, metadata: { ...before.metadata, annotations: wish } };
+  const answer = await scene.asksWebhook(after, before, 'jane', replica);
+  const [name, value] = Object.entries(answer).find(([key]) => key.startsWith('signalbox.dev/vote-')) ?? [];
+  if (name === undefined || value === undefined) throw new Error(JSON.stringify(answer));
+  return { name, value };
+}

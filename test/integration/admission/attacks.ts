@@ -1,79 +1,15 @@
-import type { WorkflowRun } from '../../../src/api/resources.ts';
 import { API_VERSION } from '../../../src/api/common.ts';
-import { waitFor } from '../../cluster/wait.ts';
-import { type Attack, annotating, annotations, patching, patchOf } from './attack.ts';
+import { type Attack, annotating, annotations, forged, patching, patchOf, signedFor } from './attack.ts';
+import { BYPASS_ATTACKS } from './bypass-attacks.ts';
 import { CLOCK_ATTACKS } from './clock-attacks.ts';
 import { approval, runOf, type Scene } from './scene.ts';
-import { type Person, WEBHOOKS } from './setup.ts';
+import type { Person } from './setup.ts';
 import { TEXT_ATTACKS } from './text-attacks.ts';
-
-const LIMIT_MS = 30_000;
-/** The replica that asks its callers for a certificate. */
-const GUARDED = 1;
-
-const forged = (user: string) =>
-  JSON.stringify({
-    step: 'approval',
-    round: 0,
-    attempt: 1,
-    asked: new Date(0).toISOString(),
-    digest: '',
-    user,
-    as: 'team:platform',
-    own: false,
-    decision: 'Approve',
-    time: new Date(0).toISOString(),
-    signature: 'x'.repeat(43),
-  });
-
-/** Does something while the webhooks are not there. */
-async function withoutWebhooks<T>(
-  scene: Scene,
-  work: () => Promise<T>,
-  kinds?: readonly string[],
-): Promise<T> {
-  const { site } = scene;
-  await site.webhooks('delete', kinds);
-  try {
-    return await work();
-  } finally {
-    await site.webhooks('apply');
-    await judged(scene);
-  }
-}
-
-/** Waits until the API server asks the operator again, and trusts it. */
-const judged = (scene: Scene) =>
-  waitFor('the webhooks', LIMIT_MS, async () => {
-    const args = ['annotate', 'workflowrun', await scene.shared(), 'signalbox.dev/reject=approval'];
-    const said = await scene.does('otto', [...args, '--dry-run=server']);
-    if (!said.includes('may not decide')) throw new Error(said);
-    return true;
-  });
-
-/** Writes as the administrator of the cluster: the API server goes by a webhook or policy for a moment after it is gone. */
-const forces = (scene: Scene, args: readonly string[], input?: object) =>
-  waitFor('the write', LIMIT_MS, async () => {
-    const said = await scene.does('root', args, input);
-    if (!said.startsWith('yes')) throw new Error(said);
-    return said;
-  });
 
 /** The rows of the status, with changes to the first. */
 async function rowsWith(scene: Scene, run: string, changes: object) {
   const [first, ...others] = (await scene.run(run)).status?.steps ?? [];
   return { status: { steps: [{ ...first, ...changes }, ...others] } };
-}
-
-/** A vote of jane that the webhook has signed for somebody who is not the API server. */
-async function signedFor(scene: Scene, run: string, replica = 0): Promise<{ name: string; value: string }> {
-  const before = await scene.run(run);
-  const wish = { ...before.metadata.annotations, 'signalbox.dev/approve': 'approval' };
-  const after: WorkflowRun = { ...before, metadata: { ...before.metadata, annotations: wish } };
-  const answer = await scene.asksWebhook(after, before, 'jane', replica);
-  const [name, value] = Object.entries(answer).find(([key]) => key.startsWith('signalbox.dev/vote-')) ?? [];
-  if (name === undefined || value === undefined) throw new Error(JSON.stringify(answer));
-  return { name, value };
 }
 
 /** Who votes. */
@@ -319,88 +255,6 @@ const status: Attack[] = [
   },
 ];
 
-/** Past the webhooks, which takes an administrator of the cluster. */
-const bypasses: Attack[] = [
-  {
-    title: 'the webhooks are removed, and somebody votes who is not asked',
-    async attempt(scene) {
-      const run = await scene.waiting('gate');
-      const vote = () => scene.annotates('otto', run, 'approve=approval');
-      return `${await withoutWebhooks(scene, vote, WEBHOOKS)}; ${await scene.stands(run)}`;
-    },
-  },
-  {
-    title: 'the webhooks are removed, and a vote is written for somebody else',
-    attempt: (scene) =>
-      withoutWebhooks(
-        scene,
-        () => patching('otto', annotations({ 'vote-0123456789abcdef': forged('jane@example.com') }))(scene),
-        WEBHOOKS,
-      ),
-  },
-  {
-    title:
-      'the webhooks are removed, and a vote is written that the operator signed for somebody who called it as if they were the API server',
-    async attempt(scene) {
-      const run = await scene.waiting('gate');
-      const { name, value } = await signedFor(scene, run);
-      const vote = annotations({ [name.replace('signalbox.dev/', '')]: value });
-      const said = await withoutWebhooks(scene, () => scene.does('otto', patchOf(run, vote)), WEBHOOKS);
-      return `${said}; ${await scene.stands(run)}`;
-    },
-  },
-  {
-    title:
-      'somebody calls the operator as if they were the API server, where that has a certificate to show (admission.clientCaSecret)',
-    async attempt(scene) {
-      const run = await scene.waiting('gate');
-      const answer = await signedFor(scene, run, GUARDED).then(
-        () => 'the vote is signed',
-        () => 'no answer',
-      );
-      return `${answer}; ${await scene.stands(run)}`;
-    },
-  },
-  {
-    title: 'webhooks and policy are removed, and a vote without a signature is written',
-    async attempt(scene) {
-      const run = await scene.waiting('gate');
-      const vote = annotations({ 'vote-0123456789abcdef': forged('jane@example.com') });
-      await withoutWebhooks(scene, () => forces(scene, patchOf(run, vote)));
-      return scene.ignored(run);
-    },
-  },
-  {
-    title: 'webhooks and policy are removed, and a vote is replayed on another run',
-    async attempt(scene) {
-      const [one, other] = [await scene.waiting('pair'), await scene.waiting('gate')];
-      await scene.annotates('jane', one, 'approve=approval');
-      const { name, value } = await scene.voteOn(one);
-      const vote = annotations({ [name.replace('signalbox.dev/', '')]: value });
-      await withoutWebhooks(scene, () => forces(scene, patchOf(other, vote)));
-      return scene.ignored(other);
-    },
-  },
-  {
-    title:
-      'the run is deleted, and made again under its name, and the vote is written on it, without webhooks and policy',
-    async attempt(scene) {
-      const run = await scene.waiting('pair');
-      await scene.annotates('jane', run, 'approve=approval');
-      const { name, value } = await scene.voteOn(run);
-      await scene.does('root', ['delete', 'workflowrun', run]);
-      const again = { ...runOf('gate'), metadata: { name: run } };
-      const vote = annotations({ [name.replace('signalbox.dev/', '')]: value });
-      await withoutWebhooks(scene, async () => {
-        await forces(scene, ['create', '-f', '-'], again);
-        await scene.is(run, ({ status: now }) => now?.phase === 'AwaitingApproval');
-        return forces(scene, patchOf(run, vote));
-      });
-      return scene.ignored(run);
-    },
-  },
-];
-
 const account = {
   podDefaults: { serviceAccountName: 'deployer' },
   steps: [{ name: 'a', script: { bash: 'true' } }],
@@ -470,7 +324,7 @@ export const ATTACKS: Record<string, Attack[]> = {
   'Too large, and no text': TEXT_ATTACKS,
   'Other ways to write': wrongWays,
   'Through the status': status,
-  'Past the webhooks': bypasses,
+  'Past the webhooks': BYPASS_ATTACKS,
   'By the clock': CLOCK_ATTACKS,
   'More than somebody may': rights,
 };
