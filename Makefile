@@ -33,8 +33,9 @@ format: $(MODULES) ## Formats the code and writes the generated files
 	biome format --write .
 	node src/api/generate.ts
 
-bench: $(MODULES) ## Measures throughput, latency and cost on simulated nodes
+bench: $(MODULES) ## Measures throughput, latency and cost on simulated nodes, and how long admission takes
 	@node test/bench/bench.ts
+	@node test/bench/admission.ts
 
 down: $(MODULES) ## Removes the local cluster and all that it left on the machine
 	@node test/cluster/cli.ts down
