@@ -150,6 +150,8 @@ test('the trigger is told in the words of people', () => {
     fieldsOf(summaryMessage({ ...deployment, trigger }, END))['Triggered by'];
   assert.equal(told({ type: 'Manual', by: 'jane' }), 'Manual by jane');
   assert.equal(told({ type: 'Workflow', name: 'promote-x1y2z' }), 'Workflow promote-x1y2z');
+  const scheduledAt = '2030-01-01T03:00:00.000Z';
+  assert.equal(told({ type: 'Schedule', name: 'nightly', scheduledAt }), 'Schedule nightly');
   assert.equal(told({ type: 'GitPush', git: { branch: 'main' } }), 'Git Push (main)');
   assert.equal(told({ type: 'GitPush', git: { commit: 'v1.2' } }), 'Git Push (v1.2)');
   assert.equal(told({ type: 'GitPush', name: 'main' }), 'Git Push main');

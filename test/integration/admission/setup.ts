@@ -40,6 +40,8 @@ export const PEOPLE = {
   paul: { name: 'paul@example.com', groups: ['developers'], roles: [`${RELEASE}-author`] },
   /** Writes workflows and may create pods, and has no right to service accounts or Secrets. */
   petra: { name: 'petra@example.com', groups: ['developers'], roles: [`${RELEASE}-author`, 'pods-only'] },
+  /** Writes workflows and may create pods, and no runs. */
+  wanda: { name: 'wanda@example.com', groups: ['developers'], roles: ['workflows-only', 'pods-only'] },
   /** The administrator of the cluster. */
   root: { name: 'admin', groups: ['system:masters'], roles: [] },
 } as const;
@@ -221,6 +223,11 @@ function rightsOfPeople(): object[] {
     metadata: { name: 'pods-only' },
     rules: [{ apiGroups: [''], resources: ['pods'], verbs: ['create'] }],
   };
+  const workflowsOnly = {
+    ...everything,
+    metadata: { name: 'workflows-only' },
+    rules: [{ apiGroups: ['signalbox.dev'], resources: ['workflows'], verbs: ['*'] }],
+  };
   const bindings = Object.values(PEOPLE).flatMap(({ name, roles }) =>
     roles.map((role) => ({
       apiVersion: 'rbac.authorization.k8s.io/v1',
@@ -230,7 +237,7 @@ function rightsOfPeople(): object[] {
       subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name }],
     })),
   );
-  return [everything, podsOnly, ...bindings];
+  return [everything, podsOnly, workflowsOnly, ...bindings];
 }
 
 /** What the operator's own service account may, and no more. */
