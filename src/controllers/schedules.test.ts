@@ -96,12 +96,12 @@ const nothing = async (t: TestContext, workflow: WorkflowView, runs: RunView[] =
 
 test('nothing is started, and nothing counted, while the workflow is not active or can not run', async (t) => {
   for (const state of ['Paused', 'Draft'] as const) {
-    assert.deepEqual(await nothing(t, workflowOf({ state })), { statuses: [] });
+    assert.deepEqual((await nothing(t, workflowOf({ state }))).statuses, []);
   }
   const { serve, calls } = await schedulesIn(t);
   const problems = [{ field: 'spec.steps[0]', message: 'is wrong' }];
-  assert.deepEqual(await serve(workflowOf(), problems, []), { statuses: [] });
-  assert.deepEqual(await serve(workflowOf({ triggers: [] }), [], []), { statuses: [] });
+  assert.deepEqual((await serve(workflowOf(), problems, [])).statuses, []);
+  assert.deepEqual((await serve(workflowOf({ triggers: [] }), [], [])).statuses, []);
   assert.deepEqual(calls(), []);
 });
 
@@ -162,6 +162,12 @@ test('a run that the cluster refuses is tried again, and stays due', async (t) =
   assert.deepEqual(report.statuses, workflow.status.schedules);
   assert.deepEqual([report.lookAt, report.verdict?.reason], [NOW + 10_000, 'RunRefused']);
   assert.deepEqual(told[0], 'refused 1');
+  // As when a webhook of somebody else fails.
+  const failing = await schedulesIn(t, (_, response) =>
+    reply(response, 500, failure(500, 'InternalError', 'failed calling webhook "policy.example.com"')),
+  );
+  const { verdict } = await failing.serve(workflow, [], []);
+  assert.match(verdict?.message ?? '', /is tried again: .*failed calling webhook/);
 });
 
 test('when nobody knows whether it was created, the caller asks again', async (t) => {
@@ -175,6 +181,8 @@ test('what was missed shows in an event and in the condition, until a run is on 
   const message =
     '2 runs of schedule nightly up to 2029-12-31T03:00:00.000Z were not started in time; the one after that was started instead.';
   assert.deepEqual(late.verdict, { status: 'False', reason: 'ScheduleMissed', message });
+  assert.equal(told.length, 2, 'it would be found again if the status could not be written');
+  late.tellMissed();
   assert.deepEqual(told.slice(2), ['missed 2', `Warning ScheduleMissed: ${message}`]);
 
   const lastTransitionTime = DUE;

@@ -16,14 +16,12 @@ import {
 } from '../triggers/schedule.ts';
 import type { Cluster } from './cluster.ts';
 import { RUN_FINALIZER } from './finalizers.ts';
+import { PASSING } from './starts.ts';
 import type { RunView, WorkflowView } from './views.ts';
 import type { Verdict } from './workflow-status.ts';
 
 /** A run that the cluster refused, for example for quota, is tried again after this time. */
 const REFUSED_RETRY_MS = 10_000;
-
-/** Answers that pass by themselves: the token was replaced, somebody else was quicker, or there are too many requests. */
-const PASSING = new Set([401, 404, 409, 429]);
 
 /** Starts the runs that schedules ask for. */
 export interface Schedules {
@@ -50,6 +48,8 @@ export interface SchedulesReport {
   lookAt?: number;
   /** How well that went; absent where there are no schedules. */
   verdict?: Verdict;
+  /** Tells what was missed, once: to be called when this is in the status, as it is found again before that. */
+  tellMissed: () => void;
 }
 
 /** What came of so many times of schedules. */
@@ -73,6 +73,7 @@ interface Served {
   decision: ScheduleDecision;
   status: ScheduleStatus | undefined;
   verdict?: Verdict;
+  missed?: { count: number; message: string };
 }
 
 export function createSchedules({ runs, events, sealing, onOutcome, now }: SchedulesOptions): Schedules {
@@ -88,8 +89,13 @@ export function createSchedules({ runs, events, sealing, onOutcome, now }: Sched
     const refused = due === undefined ? undefined : await start(workflow, trigger, due);
     // The time is still due, until it is too late for it.
     if (refused?.again) return { decision, status: before, verdict: refused.verdict };
-    const late = missed && tellMissed(workflow, trigger, missed);
-    const verdict = refused?.verdict ?? late ?? (due === undefined ? undefined : ON_TIME);
+    if (missed) {
+      const message = missedText(trigger, missed);
+      const late: Verdict = { status: 'False', reason: 'ScheduleMissed', message };
+      const { count } = missed;
+      return { decision, status, verdict: refused?.verdict ?? late, missed: { count, message } };
+    }
+    const verdict = refused?.verdict ?? (due === undefined ? undefined : ON_TIME);
     return { decision, status, ...(verdict ? { verdict } : {}) };
   }
 
@@ -107,7 +113,7 @@ export function createSchedules({ runs, events, sealing, onOutcome, now }: Sched
       if (created) tellStarted(workflow, trigger, name);
       return undefined;
     } catch (error) {
-      if (!(error instanceof ApiError) || error.status >= 500 || PASSING.has(error.status)) throw error;
+      if (!(error instanceof ApiError) || PASSING.has(error.status)) throw error;
       const said = `The run that ${quoted(trigger)} has for ${timeOf(due)} can not be created, and is tried again: ${error.message}`;
       return refuse(workflow, said, { again: true });
     }
@@ -136,11 +142,12 @@ export function createSchedules({ runs, events, sealing, onOutcome, now }: Sched
     });
   }
 
-  function tellMissed(workflow: WorkflowView, trigger: NamedSchedule, missed: Missed): Verdict {
-    onOutcome({ result: 'missed', count: missed.count });
-    const message = missedText(trigger, missed);
-    tell(workflow, { type: 'Warning', reason: 'ScheduleMissed', note: message });
-    return { status: 'False', reason: 'ScheduleMissed', message };
+  function tellMissed(workflow: WorkflowView, all: readonly Served[]): void {
+    for (const { missed } of all) {
+      if (!missed) continue;
+      onOutcome({ result: 'missed', count: missed.count });
+      tell(workflow, { type: 'Warning', reason: 'ScheduleMissed', note: missed.message });
+    }
   }
 
   function refuse(workflow: WorkflowView, message: string, { again }: { again: boolean }): Refused {
@@ -153,11 +160,11 @@ export function createSchedules({ runs, events, sealing, onOutcome, now }: Sched
     async serve(workflow, problems, ownRuns) {
       const triggers = schedulesIn(workflow);
       if (triggers.length === 0 || workflow.spec.state !== 'Active' || problems.length > 0) {
-        return { statuses: [] };
+        return { statuses: [], tellMissed: () => {} };
       }
       const all: Served[] = [];
       for (const trigger of triggers) all.push(await serveOne(workflow, trigger, ownRuns));
-      return reportOf(workflow, all, now());
+      return { ...reportOf(workflow, all, now()), tellMissed: () => tellMissed(workflow, all) };
     },
   };
 }
@@ -213,7 +220,11 @@ function isOf({ spec }: WorkflowRun, wanted: WorkflowRun): boolean {
   );
 }
 
-function reportOf(workflow: WorkflowView, all: readonly Served[], now: number): SchedulesReport {
+function reportOf(
+  workflow: WorkflowView,
+  all: readonly Served[],
+  now: number,
+): Omit<SchedulesReport, 'tellMissed'> {
   const verdicts = all.flatMap(({ verdict }) => verdict ?? []);
   const nextAt = Math.min(...all.map(({ decision }) => decision.nextAt));
   const isRefused = all.some(({ decision, status }) => status !== decision.status);

@@ -18,7 +18,7 @@ import type { RunView } from './views.ts';
 const BLOCKED_RETRY_MS = 2000;
 
 /** Answers that pass: the token was replaced, somebody else was quicker, or there are too many requests. */
-const PASSING = new Set([401, 404, 409, 429]);
+export const PASSING: ReadonlySet<number> = new Set([401, 404, 409, 429]);
 
 /** What ends an attempt that has not begun, or holds it up, and why. */
 export class Refusal extends Error {

@@ -105,6 +105,7 @@ export function createWorkflowController({
     reportedAt.set(key, now());
     const patch = changes(workflow.status, status);
     workflows.store.upsert(await workflows.client.patchStatus(workflow, patch));
+    scheduled.tellMissed();
   }
 
   function lookAgain(key: string, { lookAt }: SchedulesReport): void {
