@@ -169,7 +169,7 @@ test('names that are not known are refused, each with the way out', () => {
     'run.phase': ['reads run.phase, which is known in finally only: there is name, namespace, uid.'],
     'run.nam': ['reads run.nam, which does not exist: there is name, namespace, uid. Did you mean name?'],
     'workflow.spec': ['reads workflow.spec, which does not exist: there is name.'],
-    'trigger.kind': ['reads trigger.kind, which does not exist: there is type, name, by, git.'],
+    'trigger.kind': ['reads trigger.kind, which does not exist: there is type, name, by, scheduledAt, git.'],
     'lower(params.region)': ['calls lower(), which is no function of CEL'],
     'has(params)': ['uses has() without a field: write has(steps.build.outputs.version)'],
     '[1].map(1, 2)': ['uses map() wrongly: write list.map(x, <expression with x>)'],
