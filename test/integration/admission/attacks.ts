@@ -5,6 +5,7 @@ import { CLOCK_ATTACKS } from './clock-attacks.ts';
 import { approval, runOf, type Scene } from './scene.ts';
 import type { Person } from './setup.ts';
 import { TEXT_ATTACKS } from './text-attacks.ts';
+import { WORKFLOW_ATTACKS } from './workflow-attacks.ts';
 
 /** The rows of the status, with changes to the first. */
 async function rowsWith(scene: Scene, run: string, changes: object) {
@@ -324,6 +325,7 @@ export const ATTACKS: Record<string, Attack[]> = {
   'Too large, and no text': TEXT_ATTACKS,
   'Other ways to write': wrongWays,
   'Through the status': status,
+  'Through what a run executes': WORKFLOW_ATTACKS,
   'Past the webhooks': BYPASS_ATTACKS,
   'By the clock': CLOCK_ATTACKS,
   'More than somebody may': rights,
