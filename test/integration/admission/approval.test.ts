@@ -100,6 +100,23 @@ test('who asks for a run by an annotation can not approve it', async () => {
   assert.match(await annotate('otto', run, 'approve=approval'), /^yes/);
 });
 
+test('who has a step start the run that is to be approved can not approve it, and others can', async () => {
+  const spec = { steps: [{ ...gate, approval: { approvers: ['group:developers'] } }] } as Spec;
+  await apply('ada', 'below', spec);
+  await apply('ada', 'above', { steps: [{ name: 'call', workflow: { name: 'below' } }, script('after')] });
+  const above = await start('ada', 'above');
+  const { status } = await site.hands.runIs(above, (run) => run.status?.steps?.[0]?.run?.name !== undefined);
+  const below = status?.steps?.[0]?.run?.name ?? '';
+  await waits(below);
+  assert.equal(
+    await annotate('ada', below, 'approve=approval'),
+    'no: ada@example.com started this run: somebody else has to approve it.',
+  );
+  assert.match(await annotate('otto', below, 'approve=approval'), /^yes/);
+  const ended = await site.hands.runIs(above, (run) => run.status?.finishedAt !== undefined);
+  assert.equal(ended.status?.phase, 'Succeeded', JSON.stringify(ended.status));
+});
+
 test('a run of ten steps costs one review, that of its creation', async () => {
   const steps = Array.from({ length: 10 }, (_, index) => script(`s${index}`));
   await apply('ada', 'ten', { steps });
