@@ -43,14 +43,15 @@ const PROGRAMS: Record<string, (file: string) => Promise<Component>> = {
  */
 export async function programsIn(folder: string): Promise<Component[]> {
   const names = existsSync(folder) ? await readdir(folder) : [];
-  return Promise.all(
-    names.toSorted().map((name) => {
-      const tell = PROGRAMS[name];
-      if (!tell)
-        throw new Error(`nobody knows how to ask ${name} for its version: add it to deploy/sbom/programs.ts`);
-      return tell(path.join(folder, name));
-    }),
-  );
+  // Nothing is asked before it is known that everything can be.
+  const known = names.toSorted().map((name) => ({ file: path.join(folder, name), tell: tellerOf(name) }));
+  return Promise.all(known.map(({ file, tell }) => tell(file)));
+}
+
+function tellerOf(name: string): (file: string) => Promise<Component> {
+  const tell = PROGRAMS[name];
+  if (tell) return tell;
+  throw new Error(`nobody knows how to ask ${name} for its version: add it to deploy/sbom/programs.ts`);
 }
 
 async function engineVersion(file: string): Promise<string> {
