@@ -3,8 +3,11 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { before, suite, test } from 'node:test';
+import type { Workflow, WorkflowRun } from '../../src/api/resources.ts';
+import type { Trigger } from '../../src/api/trigger.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { silent } from '../cluster/report.ts';
+import { waitFor } from '../cluster/wait.ts';
 import { install, root } from '../demo/install.ts';
 import { problemsOf } from '../kit/block-kit.ts';
 import { applyExample, createExample, runNow } from '../kit/examples.ts';
@@ -48,6 +51,46 @@ suite('the examples that call others, which run in the cluster', () => {
     assert.equal(run.status?.outputs?.['key'], key);
     assert.match(String(run.status?.outputs?.['etag']), /^"[0-9a-f]{32}"$/);
   });
+
+  test('backup: comes by itself when it is time', async () => {
+    const { name, schedule } = await nightly();
+    // Nobody waits for half past two.
+    const often = { ...schedule, cron: '* * * * *', params: { store: store.url } };
+    await patchTriggers([{ name, schedule: often }]);
+    const started = await waitFor('the scheduled run', LIMIT_MS, async () => {
+      const { items } = await kit.get<{ items: WorkflowRun[] }>('workflowruns');
+      return items.find(({ spec }) => spec.trigger.type === 'Schedule');
+    });
+    await patchTriggers([{ name, schedule }]);
+    const run = await finished(started.metadata.name ?? '');
+    assert.equal(run.status?.phase, 'Succeeded', JSON.stringify(run.status));
+    assert.equal(run.spec.trigger.name, 'nightly');
+    assert.ok((await store.keys()).includes(`orders/${run.metadata.name}.sql`));
+  });
+
+  /** The trigger of the example, which shows in the list of workflows. */
+  async function nightly() {
+    await applyExample(kit, 'backup');
+    const { spec } = await kit.get<Workflow>('workflow', 'backup');
+    const [trigger] = spec.triggers ?? [];
+    assert.ok(trigger?.schedule);
+    await waitFor('the next run', LIMIT_MS, async () =>
+      /^backup +Active +Schedule .* \d{4}-\d\d-\d\dT0[01]:30:00.000Z /m.test(
+        await kit.kubectl(['get', 'workflows']),
+      ),
+    );
+    return { name: trigger.name, schedule: trigger.schedule };
+  }
+
+  const patchTriggers = (triggers: Trigger[]) =>
+    kit.kubectl([
+      'patch',
+      'workflow',
+      'backup',
+      '--type=merge',
+      '-p',
+      JSON.stringify({ spec: { triggers } }),
+    ]);
 
   test('backup: what can not be published is not left behind', async () => {
     await applyExample(kit, 'backup');
