@@ -40,6 +40,8 @@ export function createPeopleApi({ server, ca, cert, key }: Connection): PeopleAp
     const answer = await pool.request({
       method,
       path,
+      // The API server may close a connection that is kept in the moment of the next request: was it carried out then?
+      reset: true,
       headers: {
         'user-agent': CLIENT,
         'content-type': method === 'PATCH' ? 'application/merge-patch+json' : 'application/json',
