@@ -21,12 +21,13 @@ import { auditLog, certificate, type Site, writeControlPlaneFiles } from './cont
 import { dnsManifest } from './dns.ts';
 import { load } from './images.ts';
 import { withLock } from './lock.ts';
-import { clearAway, furnish, isFurnished, machineCommand } from './machine.ts';
+import { clearAway, enter, furnish, isFurnished, machineCommand } from './machine.ts';
 import { writeNodeFiles } from './node.ts';
 import { apiServerReady, containerdReady, controllersReady, dnsReady, nodeReady } from './ready.ts';
 import { type Report, silent } from './report.ts';
 import { assertPossible } from './requirements.ts';
 import {
+  type Addresses,
   addressesOf,
   type ClusterOptions,
   type ClusterSettings,
@@ -138,6 +139,17 @@ export async function start(cluster: Cluster, component: Component): Promise<voi
   const site = siteOf(record, await ensureBinaries(silent));
   await startComponent(site, component);
   if (component === 'kube-apiserver') await apiServerReady(site);
+}
+
+/** How to get into the machine that a full cluster lives in, and the addresses of what runs there. */
+export async function reach({
+  folder,
+  name,
+}: Cluster): Promise<{ entrance: string[]; addresses: Addresses }> {
+  const record = await readRecord(folder);
+  const machine = await processOf(folder, 'machine');
+  if (!record || !machine) throw new Error(`Cluster "${name}" has no machine that runs.`);
+  return { entrance: enter(machine, 'network'), addresses: addressesOf(record.slot, false) };
 }
 
 async function underLock<T>(name: string, work: () => Promise<T>): Promise<T> {

@@ -42,6 +42,8 @@ export interface FakeSlackOptions {
   host?: string;
   port?: number;
   token?: string;
+  /** Path of the incoming webhook. */
+  webhookPath?: string;
 }
 
 export interface FakeSlack extends AsyncDisposable {
@@ -75,9 +77,9 @@ interface Answer {
 }
 
 export async function startFakeSlack(options: FakeSlackOptions = {}): Promise<FakeSlack> {
-  const { host = '127.0.0.1', port = 0, token = 'xoxb-fake-token' } = options;
+  const { host = '127.0.0.1', port = 0, token = 'xoxb-fake-token', webhookPath = WEBHOOK_PATH } = options;
   const orders: Orders = { rateLimits: [], refusals: [] };
-  const workspace = createWorkspace(token);
+  const workspace = createWorkspace(token, webhookPath);
   const server = createServer((request, response) => void serve(request, response));
 
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -114,7 +116,7 @@ export async function startFakeSlack(options: FakeSlackOptions = {}): Promise<Fa
   const { channels, received, messages } = workspace;
   return {
     apiUrl: `${url}/api`,
-    webhookUrl: `${url}${WEBHOOK_PATH}`,
+    webhookUrl: `${url}${webhookPath}`,
     token,
     channels,
     received,
@@ -172,7 +174,7 @@ function parse(text: string): Record<string, unknown> | undefined {
 }
 
 /** Channels with messages, and what Slack's methods do with them. */
-function createWorkspace(token: string) {
+function createWorkspace(token: string, webhookPath: string) {
   const channels: FakeChannel[] = [
     { id: 'C0000000001', name: 'deployments', member: true, archived: false },
     { id: 'C0000000002', name: 'random', member: false, archived: false },
@@ -235,7 +237,7 @@ function createWorkspace(token: string) {
     received,
     answer(path: string, headers: IncomingHttpHeaders, body: Record<string, unknown> | undefined): Answer {
       if (path.startsWith('/api/')) return api(path.slice('/api/'.length), headers, body);
-      if (path === WEBHOOK_PATH) return webhook(body);
+      if (path === webhookPath) return webhook(body);
       return refusal(path, 'no_service');
     },
   };

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -15,10 +15,7 @@ import { createS3Client, type S3Options } from '../../../src/storage/s3-client.t
 import { createSecretBlobs } from '../../../src/storage/secret-blobs.ts';
 import { lockInfoSchema } from '../../../src/storage/state-head.ts';
 import { createStorage, type Storage } from '../../../src/storage/storage.ts';
-import { reportTo } from '../../cluster/report.ts';
-import { ensureTool } from '../../cluster/tools.ts';
-import { waitFor } from '../../cluster/wait.ts';
-import { s3 } from '../../kit/s3.ts';
+import { startObjectStore } from '../../kit/local-object-store.ts';
 import { type Bench, bench } from '../kube/setup.ts';
 import { digestOf, terraformState } from './setup.ts';
 
@@ -46,21 +43,13 @@ after(async () => {
   await rm(folder, { recursive: true });
 });
 
-/** A real object store on this machine. */
-async function startGateway(): Promise<ChildProcess> {
-  const program = await ensureTool('versitygw', reportTo(process.stderr));
-  const data = path.join(folder, 'data');
-  await mkdir(data, { recursive: true });
-  const { accessKey, secretKey } = credentials;
-  const env = { ...process.env, ROOT_ACCESS_KEY_ID: accessKey, ROOT_SECRET_ACCESS_KEY: secretKey };
-  const child = spawn(program, ['--port', `127.0.0.1:${S3_PORT}`, 'posix', data], { env, stdio: 'ignore' });
-  await waitFor('the object store', 20_000, async () => {
-    const url = new URL(`http://127.0.0.1:${S3_PORT}/${BUCKET}`);
-    const { status } = await s3(credentials, { method: 'PUT', url });
-    return status === 200 || status === 409 || undefined;
+const startGateway = () =>
+  startObjectStore({
+    folder: path.join(folder, 'data'),
+    listen: `127.0.0.1:${S3_PORT}`,
+    bucket: BUCKET,
+    credentials,
   });
-  return child;
-}
 
 function s3Options(changes: Partial<S3Options> = {}): S3Options {
   return {
