@@ -212,12 +212,16 @@ describe('kubectl get', () => {
       currentStep: 'test',
       duration: '1m2s',
       reason: 'Going',
+      startedBy: 'ada',
     };
     const { ok, text } = await patch('wfr/first', { status }, '--subresource', 'status');
     assert.ok(ok, text);
     const shown = await done(['get', 'wfr', 'first', '-o', 'wide']);
-    assert.match(shown, /^NAME +WORKFLOW +STATUS +PROGRESS +STEP +TRIGGERED BY +DURATION +AGE +REASON$/m);
-    assert.match(shown, /^first +smallest +Running +3\/5 +test +Manual +1m2s +\d+s +Going$/m);
+    assert.match(
+      shown,
+      /^NAME +WORKFLOW +STATUS +PROGRESS +STEP +TRIGGERED BY +DURATION +AGE +REASON +STARTED BY$/m,
+    );
+    assert.match(shown, /^first +smallest +Running +3\/5 +test +Manual +1m2s +\d+s +Going +ada$/m);
   });
 });
 
