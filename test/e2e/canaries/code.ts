@@ -43,7 +43,7 @@ printf %s "user:$TF_VAR_plain" | base64
 echo "credential of the provider: $PROVIDER_PASSWORD" >&2
 echo "what is sensitive: $TF_VAR_kept"
 case "$MODE" in
-  waiting) echo ready; exec sleep 600 ;;
+  waiting) echo ready; echo ...; exec sleep 600 ;;
   failing) echo "no with $PROVIDER_PASSWORD" >&2; exit 3 ;;
 esac
 `;

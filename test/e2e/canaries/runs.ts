@@ -60,6 +60,7 @@ async function cancel(site: Site, run: string): Promise<void> {
   const { kit } = site;
   const running = await kit.waitForRun(run, (one) => isRunning(one, 'waiting'), LIMIT_MS);
   const pod = stepOf(running, 'waiting').job?.name ?? '';
+  // The end of what is logged may be held back, as the beginning of a secret: it says something more after that.
   await waitFor('the provisioner', LIMIT_MS, async () => {
     const log = await kit.kubectl(['logs', pod]).catch(() => '');
     return / \(local-exec\): ready/.test(log) || undefined;
