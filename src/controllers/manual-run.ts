@@ -1,7 +1,7 @@
 import { API_VERSION, type Scalar, scalar } from '../api/common.ts';
 import type { WorkflowRun } from '../api/resources.ts';
 import { askerOf, CREATED_BY, createdBy } from '../engine/created-by.ts';
-import { hash64 } from '../engine/hash.ts';
+import { SHORT_HASH, shortHash } from '../engine/hash.ts';
 import type { Problem } from '../engine/model.ts';
 import { resolveParams } from '../engine/params.ts';
 import { cut, MAX_QUOTE } from '../engine/text.ts';
@@ -14,7 +14,6 @@ import { annotationOf, type WorkflowView, workflowView } from './views.ts';
 
 /** Longest name of a run that is made up here, as the API server makes up names. */
 const MAX_NAME = 63;
-const HASH_LENGTH = 8;
 
 /**
  * Starts the runs that people ask for by annotating a workflow. Which run is meant is in the status before the run is
@@ -110,11 +109,8 @@ export function createManualRuns({ cluster, events, sealing, now }: ManualRunsOp
 
 /** Of its own for each time that somebody asks: every annotation is a version of the workflow. */
 function nameFor({ name, uid, resourceVersion }: WorkflowView): string {
-  const hash = hash64(`${uid}/${resourceVersion}`)
-    .toString(36)
-    .slice(-HASH_LENGTH)
-    .padStart(HASH_LENGTH, '0');
-  return `${name.slice(0, MAX_NAME - HASH_LENGTH - 1).replace(/[-.]+$/, '')}-${hash}`;
+  const hash = shortHash(`${uid}/${resourceVersion}`);
+  return `${name.slice(0, MAX_NAME - SHORT_HASH - 1).replace(/[-.]+$/, '')}-${hash}`;
 }
 
 /** Why no run is started, as a sentence that says what to do about it. */

@@ -1,4 +1,5 @@
 import type { WorkflowSpec } from '../api/workflow.ts';
+import { listSteps } from './listed.ts';
 import type { Problem } from './model.ts';
 
 /** How deep runs may start one another. */
@@ -28,12 +29,9 @@ interface Call {
 }
 
 /** The workflows that one runs, each with the step that does so. */
-export function calledBy({ steps, finally: last = [] }: WorkflowSpec): Call[] {
-  const lists = { steps, finally: last };
-  return Object.entries(lists).flatMap(([list, entries]) =>
-    entries.flatMap(({ workflow }, index) =>
-      workflow ? [{ field: `spec.${list}[${index}]`, called: workflow.name }] : [],
-    ),
+export function calledBy(spec: WorkflowSpec): Call[] {
+  return listSteps(spec).flatMap(({ field, spec: { workflow } }) =>
+    workflow ? [{ field, called: workflow.name }] : [],
   );
 }
 

@@ -5,6 +5,7 @@ import { placeApprovals } from './approval-graph.ts';
 import { compileStep, type Resolvers } from './compile-step.ts';
 import { compileExpression, type Expression } from './expression.ts';
 import type { Graph, Node, Notification, NotificationEvent, Problem } from './model.ts';
+import { type Listed, listSteps } from './listed.ts';
 import { ancestorsOf, dependencies, type Order, sortByDependency } from './order.ts';
 import { checkParam } from './params.ts';
 import { planProblems } from './plan-reference.ts';
@@ -30,13 +31,6 @@ const EVENTS = [
   'onFailure',
 ] as const satisfies NotificationEvent[];
 const RUN_FIELDS = ['name', 'namespace', 'uid'];
-
-/** Steps of a workflow before their place is known. */
-interface Listed {
-  spec: Step | FinallyStep;
-  field: string;
-  finally: boolean;
-}
 
 export type Compiled = { ok: true; graph: Graph } | { ok: false; problems: Problem[] };
 
@@ -76,18 +70,6 @@ function compileSteps(spec: WorkflowSpec, resolvers: Resolvers): Compiled {
   const placed = placeApprovals(nodes);
   if (placed.problems.length > 0) return { ok: false, problems: placed.problems };
   return { ok: true, graph: { ...graphOf(spec, placed.nodes, sorted.order), ...parts } };
-}
-
-function listSteps(spec: WorkflowSpec): Listed[] {
-  const main = spec.steps.map((step, index) => ({
-    spec: step,
-    field: `spec.steps[${index}]`,
-    finally: false,
-  }));
-  const last = (spec.finally ?? []).map((step, index) => {
-    return { spec: step, field: `spec.finally[${index}]`, finally: true };
-  });
-  return [...main, ...last];
 }
 
 function graphOf(

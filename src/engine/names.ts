@@ -1,9 +1,7 @@
-import { hash64 } from './hash.ts';
+import { shortHash } from './hash.ts';
 
 /** Longest name: a pod's, since it is also its host name and a label. */
 const MAX_NAME = 63;
-/** 41 bits: two of ten thousand Jobs that read the same collide with a chance of 1 in 40,000. */
-const HASH_LENGTH = 8;
 
 /**
  * The name of one attempt: of its Job, its run, or its call: `<run>-<step>-<hash>-<attempt>`, a DNS label.
@@ -21,8 +19,7 @@ export function jobName(
   round = 0,
 ): string {
   const seed = round === 0 ? `${run.uid}/${step}` : `${run.uid}/${step}/${round}`;
-  const hash = hash64(seed).toString(36).slice(-HASH_LENGTH).padStart(HASH_LENGTH, '0');
-  const suffix = `-${hash}-${attempt}`;
+  const suffix = `-${shortHash(seed)}-${attempt}`;
   const room = MAX_NAME - suffix.length - 1;
   const runLabel = label(run.name);
   const stepLabel = label(step);

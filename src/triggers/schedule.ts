@@ -1,7 +1,7 @@
 import { parseDuration } from '../api/common.ts';
 import type { ScheduleTrigger } from '../api/trigger.ts';
 import type { ScheduleStatus } from '../api/workflow.ts';
-import { hash64 } from '../engine/hash.ts';
+import { shortHash } from '../engine/hash.ts';
 import type { Problem } from '../engine/model.ts';
 import { resolveParams } from '../engine/params.ts';
 import { didYouMean } from '../engine/suggest.ts';
@@ -137,7 +137,6 @@ function calendarFor({ cron, timeZone }: ScheduleTrigger): Calendar {
 
 /** Longest name of a run that is made up here, as the API server makes up names. */
 const MAX_NAME = 63;
-const HASH_LENGTH = 8;
 
 /**
  * The name of the run that is started for a time, for example `backup-202611270300-1k8c0wz2`: it follows from workflow,
@@ -152,10 +151,6 @@ export function scheduledRunName(
   time: number,
 ): string {
   const minute = timeOf(time).slice(0, 16).replaceAll(/[-:T]/g, '');
-  const hash = hash64(`${workflow.uid}/${trigger}/${minute}`)
-    .toString(36)
-    .slice(-HASH_LENGTH)
-    .padStart(HASH_LENGTH, '0');
-  const suffix = `-${minute}-${hash}`;
+  const suffix = `-${minute}-${shortHash(`${workflow.uid}/${trigger}/${minute}`)}`;
   return `${workflow.name.slice(0, MAX_NAME - suffix.length).replace(/[-.]+$/, '')}${suffix}`;
 }

@@ -2,6 +2,7 @@ import { projectSpec } from '../../api/project.ts';
 import { type WorkflowSpec, workflowSpec } from '../../api/workflow.ts';
 import { calledBy, cycleProblems } from '../../engine/chain.ts';
 import { compile } from '../../engine/graph.ts';
+import { listSteps } from '../../engine/listed.ts';
 import type { Problem } from '../../engine/model.ts';
 import { schemaProblems } from '../../engine/spec-problems.ts';
 import { stepTypes } from '../../steps/index.ts';
@@ -97,17 +98,12 @@ function warningsOf(spec: WorkflowSpec, namespace: string, neighbours: Neighbour
     if (neighbours.workflowSpec(namespace, name)) return [];
     return [{ field: `${field}.workflow.name`, message: `there is no workflow ${name} yet` }];
   });
-  const lists = { steps: spec.steps, finally: spec.finally ?? [] };
-  const projects = Object.entries(lists).flatMap(([list, steps]) =>
-    steps.flatMap(({ terraform, ansible }, index) => {
-      const name = (terraform ?? ansible)?.project;
-      // A template has no name before the run.
-      if (name === undefined || name.includes('${{') || neighbours.hasProject(namespace, name)) return [];
-      const member = terraform ? 'terraform' : 'ansible';
-      return [
-        { field: `spec.${list}[${index}].${member}.project`, message: `there is no project ${name} yet` },
-      ];
-    }),
-  );
+  const projects = listSteps(spec).flatMap(({ field, spec: { terraform, ansible } }) => {
+    const name = (terraform ?? ansible)?.project;
+    // A template has no name before the run.
+    if (name === undefined || name.includes('${{') || neighbours.hasProject(namespace, name)) return [];
+    const member = terraform ? 'terraform' : 'ansible';
+    return [{ field: `${field}.${member}.project`, message: `there is no project ${name} yet` }];
+  });
   return [...called, ...projects];
 }

@@ -3,6 +3,7 @@ import type { ProjectSpec } from '../../api/project.ts';
 import { DEFAULT_TOKEN } from '../../api/slack-step.ts';
 import type { FinallyStep, Step } from '../../api/step.ts';
 import type { WorkflowSpec } from '../../api/workflow.ts';
+import { listSteps } from '../../engine/listed.ts';
 import type { Problem } from '../../engine/model.ts';
 import { USE_LABEL } from '../../steps/labels.ts';
 
@@ -20,13 +21,7 @@ export type FindSecret = (name: string) => Promise<{ isForUse: boolean } | undef
 
 /** The Secrets that a workflow names. */
 export function secretsOfWorkflow(spec: WorkflowSpec): NamedSecret[] {
-  const lists: Record<string, readonly (Step | FinallyStep)[]> = {
-    steps: spec.steps,
-    finally: spec.finally ?? [],
-  };
-  const steps = Object.entries(lists).flatMap(([list, entries]) =>
-    entries.flatMap((step, index) => secretsOfStep(step, `spec.${list}[${index}]`)),
-  );
+  const steps = listSteps(spec).flatMap(({ field, spec: step }) => secretsOfStep(step, field));
   const notifications = Object.entries(spec.notifications ?? {}).flatMap(([event, entries]) =>
     (entries ?? []).flatMap(({ slack }, index) =>
       secretsOfSlack(slack, `spec.notifications.${event}[${index}].slack`),

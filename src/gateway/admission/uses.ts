@@ -1,7 +1,7 @@
-import type { FinallyStep, Step } from '../../api/step.ts';
 import type { ProjectSpec } from '../../api/project.ts';
 import type { WorkflowSpec } from '../../api/workflow.ts';
 import { GROUP } from '../../api/common.ts';
+import { listSteps } from '../../engine/listed.ts';
 import type { Problem } from '../../engine/model.ts';
 import { type MayDo, type Right, rightText } from './access.ts';
 import { type NamedSecret, secretsOfWorkflow } from './secrets.ts';
@@ -25,12 +25,8 @@ const RUNS: Right = { verb: 'create', group: GROUP, resource: 'workflowruns' };
 
 /** What a workflow uses. */
 export function usesOfWorkflow(spec: WorkflowSpec): Use[] {
-  const lists: Record<string, readonly (Step | FinallyStep)[]> = {
-    steps: spec.steps,
-    finally: spec.finally ?? [],
-  };
-  const accounts = Object.entries(lists).flatMap(([list, entries]) =>
-    entries.flatMap(({ pod }, index) => accountUse(pod?.serviceAccountName, `spec.${list}[${index}].pod`)),
+  const accounts = listSteps(spec).flatMap(({ field, spec: { pod } }) =>
+    accountUse(pod?.serviceAccountName, `${field}.pod`),
   );
   const secrets = secretsOfWorkflow(spec).filter(({ readBy }) => readBy === 'Operator');
   const triggers = (spec.triggers ?? []).map((_, index) => {
